@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * host.h - what the driver asks of an operating system, and what the
+ * operating system asks of the driver.
+ *
+ * A host supplies <hostdep.h> with `struct host_mutex`, the freestanding
+ * headers, <errno.h>, <string.h> (memcpy, memset, memcmp), <sys/ioctl.h>,
+ * and every host_*() function below. Errors are positive errno values, 0 is
+ * success. Nothing here depends on a vendor.
+ *
+ * Contexts, asserted by the fake host in tests/unit/fake:
+ *   S  may sleep: called with interrupts and preemption on
+ *   A  any: also between host_enter_begin() and host_enter_end()
+ *   E  only between host_enter_begin() and host_enter_end()
+ */
+#ifndef VMM_HOST_H
+#define VMM_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hostdep.h>
+
+#define PAGE_SHIFT_4K	12
+#define PAGE_SIZE_4K	4096UL
+
+/* Sizes of user_take: 2^order pages. */
+#define ORDER_4K	0
+#define ORDER_2M	9
+#define ORDER_1G	18
+
+/*
+ * --- Down: the driver calls the host. ---
+ */
+
+/*
+ * Memory. All of it is zeroed; NULL is ENOMEM.
+ * page_alloc: 2^order physically contiguous pages, aligned to their size.
+ * va_of/pa_of: only for memory of host_page_alloc() and host_user_take().
+ */
+void	*host_page_alloc(unsigned int order);			/* S */
+void	 host_page_free(void *, unsigned int order);		/* S */
+void	*host_alloc(size_t bytes);				/* S */
+void	 host_free(void *);			/* S; NULL is nothing */
+void	*host_va_of(uint64_t hpa);				/* A */
+uint64_t host_pa_of(const void *);				/* A */
+
+/*
+ * Address spaces of clients, where guest memory lives (decisions.md F23,
+ * C5, C6).
+ * as_get: a reference to the caller's address space, with `pages` charged
+ *	against its memory-lock limit. ENOMEM: over the limit, or no memory.
+ * as_mapped: 0 when every page of [va, va+size) is mapped now, else EFAULT.
+ * as_put: gives both back. The address space may be gone by then.
+ * user_take: pins the page at `va` (aligned to 4 KiB) for reading and
+ *	writing until user_release(), whatever the client does to its
+ *	mapping. When `max_order` is not 0 and the host has one block of
+ *	that order that is mapped at a `va` aligned to it, *order is that
+ *	order and *hpa the block's (equally aligned) address; else *order is
+ *	0. EFAULT: not mapped, a shared mapping that is not writable, memory
+ *	of another kind than anonymous, memfd, shmem or hugetlbfs, or the
+ *	address space is gone. ENOMEM.
+ * user_release: gives back a block or, in any pieces, its parts; dirty.
+ */
+struct host_as;
+int	 host_as_get(uint64_t pages, struct host_as **);		/* S */
+int	 host_as_mapped(struct host_as *, uint64_t va, uint64_t size);	/* S */
+void	 host_as_put(struct host_as *, uint64_t pages);			/* S */
+int	 host_user_take(struct host_as *, uint64_t va, unsigned int max_order,
+	    uint64_t *hpa, unsigned int *order);			/* S */
+void	 host_user_release(uint64_t hpa, unsigned int order);		/* S */
+
+/*
+ * The memory of the client that is calling. EFAULT: some byte of it is not
+ * mapped, not writable (copyout), or not a user address. A copy that fails
+ * may have been done in part.
+ */
+int	 host_copyin(uint64_t uaddr, void *, size_t);		/* S */
+int	 host_copyout(const void *, uint64_t uaddr, size_t);	/* S */
+
+/*
+ * Sleeping mutexes. `rank` orders them: a thread may only take a lock whose
+ * rank is higher than that of every lock it holds.
+ */
+void	 host_mutex_init(struct host_mutex *, const char *name, int rank);
+void	 host_mutex_destroy(struct host_mutex *);		/* S */
+void	 host_mutex_lock(struct host_mutex *);			/* S */
+void	 host_mutex_unlock(struct host_mutex *);		/* S */
+void	 host_mutex_assert(struct host_mutex *);	/* held by the caller */
+
+/*
+ * CPUs are numbered 0 .. host_cpu_count()-1, online or not.
+ * cpu_self: stable only in context E and inside a host_cpu_call function.
+ * cpu_call: runs fn(arg) on that CPU, interrupts off, and waits for it;
+ *	EINVAL: that CPU is not online, fn did not run.
+ * cpu_call_all: the same on each online CPU.
+ * cpu_kick: makes that CPU leave guest mode soon; nothing if it is in none.
+ */
+#define HOST_MAX_CPUS	256
+unsigned int host_cpu_self(void);				/* A */
+unsigned int host_cpu_count(void);				/* A */
+bool	 host_cpu_is_online(unsigned int cpu);			/* A */
+int	 host_cpu_call(unsigned int cpu, void (*)(void *), void *);	/* S */
+void	 host_cpu_call_all(void (*)(void *), void *);		/* S */
+void	 host_cpu_kick(unsigned int cpu);			/* A */
+
+/*
+ * Around one VM entry.
+ * enter_begin: preemption and interrupts off. false, with both on again, if
+ *	the calling thread has to stop (a signal is pending). A host_cpu_kick
+ *	or a signal sent after it returned true forces an exit of the entry
+ *	that follows, so none is lost.
+ * enter_end: both on again; an interrupt that ended the guest runs now.
+ * must_stop: a signal is pending for the calling thread.
+ * yield: lets others run if the scheduler asks for it.
+ */
+bool	 host_enter_begin(void);				/* S */
+void	 host_enter_end(void);					/* E */
+bool	 host_must_stop(void);					/* A */
+void	 host_yield(void);					/* S */
+
+/*
+ * Registers that the OS owns.
+ * fpu_begin/end: between them the driver may use and overwrite all x87,
+ *	SSE and AVX state; XCR0 must be the host's at both.
+ * dr_restore: the guest's DR0-3, DR6 were loaded; puts the host's back.
+ * cr4_set/clear: through the OS's own copy of CR4, on this CPU.
+ * restore: after a VM exit, puts back what the CPU does not restore by
+ *	itself (VMX: TSS limit, GDT and IDT limits). Before the guest's
+ *	exit is looked at.
+ */
+void	 host_fpu_begin(void);					/* E */
+void	 host_fpu_end(void);					/* E */
+void	 host_dr_restore(void);					/* E */
+void	 host_cr4_set(uint64_t bits);		/* in host_cpu_call */
+void	 host_cr4_clear(uint64_t bits);		/* in host_cpu_call */
+void	 host_restore(void);					/* E */
+
+/* An NMI or #MC that ended the guest and that the CPU will not raise again. */
+void	 host_nmi(void);					/* E */
+void	 host_mce(void);					/* E */
+
+uint64_t host_tsc_hz(void);		/* A; 0 if not known */
+uint64_t host_time_ns(void);		/* A; monotonic */
+
+struct host_caller {
+	int32_t		pid;
+	uint32_t	uid;
+	bool		admin;		/* may act on every VM */
+};
+void	 host_caller(struct host_caller *);			/* S */
+
+/* One line to the host's log, without "vmm0: " and without newline. */
+void	 host_log(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));		/* A */
+
+/* A broken invariant of the driver: says so and does not return. */
+void	 host_bug(const char *file, int line, const char *what)
+	    __attribute__((noreturn));				/* A */
+#define HOST_ASSERT(c) \
+	do { if (!(c)) host_bug(__FILE__, __LINE__, #c); } while (0)
+
+/*
+ * --- Up: the host calls the driver. vmm.c ---
+ *
+ * attach: once, first, context S. Probes the CPU and prints the banner. On
+ *	ENODEV the reason was logged and every later vmm_open() is ENODEV.
+ * detach: when no file is open and no VM exists.
+ * open/close: one vmm_file per open file description; close when its last
+ *	descriptor goes. Context S.
+ * ioctl: `cmd` as the client gave it, `arg` its pointer. Context S, by any
+ *	number of threads at once. Returns 0 or a positive errno, never EINTR.
+ * cpu_online/cpu_offline: on that CPU, interrupts off. online returns an
+ *	errno if the CPU must not come up while VMs exist.
+ * suspend/resume: context S, no client thread runs in between. Every VM
+ *	loses its CPU state: suspend ends all VMs.
+ * visit: calls fn for each live VM, for debug views; context S.
+ */
+struct vmm_file;
+struct vm;
+int	 vmm_attach(void);
+void	 vmm_detach(void);
+int	 vmm_open(struct vmm_file **);
+void	 vmm_close(struct vmm_file *);
+int	 vmm_ioctl(struct vmm_file *, uint32_t cmd, uint64_t arg);
+int	 vmm_cpu_online(unsigned int cpu);
+void	 vmm_cpu_offline(unsigned int cpu);
+void	 vmm_suspend(void);
+void	 vmm_resume(void);
+void	 vmm_visit(void (*)(struct vm *, void *), void *);
+
+#endif /* VMM_HOST_H */
