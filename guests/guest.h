@@ -93,14 +93,9 @@ start:
 	hlt
 .endm
 
-/* A check failed: say the line. */
-.macro FAIL
-	movl	$__LINE__, %eax
-	movw	$GUEST_FAIL, %dx
-	outl	%eax, %dx
-	cli
-	hlt
-.endm
+/* A check failed: say the line. Not a .macro, so that __LINE__ is the caller's. */
+#define FAIL	movl $__LINE__, %eax; movw $GUEST_FAIL, %dx; outl %eax, %dx; \
+		cli; hlt
 
 #else
 
