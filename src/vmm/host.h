@@ -53,14 +53,14 @@ uint64_t host_pa_of(const void *);				/* A */
  *	against its memory-lock limit. ENOMEM: over the limit, or no memory.
  * as_mapped: 0 when every page of [va, va+size) is mapped now, else EFAULT.
  * as_put: gives both back. The address space may be gone by then.
- * user_take: pins the page at `va` (aligned to 4 KiB) for reading and
- *	writing until user_release(), whatever the client does to its
- *	mapping. When `max_order` is not 0 and the host has one block of
- *	that order that is mapped at a `va` aligned to it, *order is that
- *	order and *hpa the block's (equally aligned) address; else *order is
- *	0. EFAULT: not mapped, a shared mapping that is not writable, memory
- *	of another kind than anonymous, memfd, shmem or hugetlbfs, or the
- *	address space is gone. ENOMEM.
+ * user_take: pins the page around `va` for reading and writing until
+ *	user_release(), whatever the client does to its mapping. When
+ *	`max_order` is not 0 and the aligned block of 2^max_order pages of
+ *	client addresses around `va` is one physical block as aligned, all of
+ *	it is taken: *order = max_order, *hpa = the block's start. Else
+ *	*order = 0 and *hpa = the page. EFAULT: not mapped, a shared mapping
+ *	that is not writable, memory of another kind than anonymous, memfd,
+ *	shmem or hugetlbfs, or the address space is gone. ENOMEM.
  * user_release: gives back a block or, in any pieces, its parts; dirty.
  */
 struct host_as;

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * hv.h - the vendor contract: what the driver asks of SVM or VMX.
+ *
+ * Everything above this line of the driver is vendor-neutral. A vendor
+ * decodes an exit into a `struct vmexit`; vcpu.c acts on its kind, once for
+ * both. The vendor holds what the CPU keeps in its control structure
+ * (segments, descriptor tables, CR3, system-call MSRs); everything the driver
+ * itself looks at lives in `struct vcpu` (vmm.h).
+ */
+#ifndef VMM_HV_H
+#define VMM_HV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmmvar.h"
+
+struct npt_format;
+struct vcpu;
+
+/* Why the guest stopped. One case each in vcpu_handle_exit(). */
+enum vmexit_kind {
+	VMEXIT_INTR,		/* host interrupt: runs when enter_end enables */
+	VMEXIT_NMI,		/* host NMI, see hv_ops.run */
+	VMEXIT_MCE,		/* host #MC, see hv_ops.run */
+	VMEXIT_TIMER,		/* the time slice is used up */
+	VMEXIT_WINDOW,		/* the interrupt window is open */
+	VMEXIT_CPUID,
+	VMEXIT_HLT,
+	VMEXIT_IO,		/* u.io */
+	VMEXIT_RDMSR,
+	VMEXIT_WRMSR,
+	VMEXIT_CR,		/* u.reg: CR0, CR4 or CR8; MOV, LMSW, CLTS, SMSW */
+	VMEXIT_DR,		/* u.reg: any debug register */
+	VMEXIT_XSETBV,
+	VMEXIT_NPF,		/* u.npf: nested page fault, EPT violation */
+	VMEXIT_EXCEPTION,	/* u.event: #DB or #AC to be re-injected */
+	VMEXIT_UD,		/* an instruction the guest does not have */
+	VMEXIT_GP,		/* an instruction that is #GP(0) in this guest */
+	VMEXIT_NOP,		/* INVD, WBINVD: nothing is done */
+	VMEXIT_SHUTDOWN,	/* triple fault */
+	VMEXIT_TASK_SWITCH,	/* VMX only: ends the VCPU */
+	VMEXIT_ENTRY_FAILED,	/* the CPU refused the guest's state */
+	VMEXIT_UNKNOWN,		/* never advances RIP; ends the VCPU */
+	VMEXIT_NKINDS,
+};
+
+/* Event types: the numbers both vendors use. */
+enum hv_event_type {
+	EVENT_INTR	= 0,	/* external interrupt */
+	EVENT_NMI	= 2,
+	EVENT_EXCEPTION	= 3,	/* hardware exception */
+	EVENT_SOFT	= 4,	/* INT n, INT3, INTO, INT1 */
+};
+
+struct hv_event {
+	bool		valid;
+	uint8_t		type;		/* enum hv_event_type */
+	uint8_t		vector;
+	bool		has_error;
+	uint32_t	error;
+};
+
+struct vmexit_io {
+	uint16_t	port;
+	uint8_t		size;		/* 1, 2, 4 */
+	bool		in;
+	bool		string;
+	bool		rep;
+	bool		imm;		/* port was an immediate (VMX) */
+};
+
+/* Nested rights, as in vmep_prot. */
+#define NPT_R		1
+#define NPT_W		2
+#define NPT_X		4
+
+struct vmexit_npf {
+	uint64_t	gpa;
+	uint8_t		access;		/* NPT_R, NPT_W or NPT_X wanted */
+};
+
+/* How a control or debug register was touched. */
+enum reg_op {
+	REG_READ,		/* MOV from it to gpr */
+	REG_WRITE,		/* MOV to it from gpr */
+	REG_CLTS,
+	REG_LMSW,		/* source in value if decoded is set */
+	REG_SMSW,
+};
+
+struct vmexit_reg {
+	uint8_t		reg;		/* number of the CR or DR */
+	bool		decoded;	/* op, gpr, value are valid */
+	uint8_t		op;		/* enum reg_op */
+	uint8_t		gpr;		/* index of vrs_gprs[] */
+	uint16_t	value;		/* LMSW */
+};
+
+struct vmexit {
+	enum vmexit_kind kind;
+	uint64_t	code;		/* as the CPU gave it */
+	uint64_t	info[2];	/* qualification; EXITINFO1, EXITINFO2 */
+	uint8_t		insn_len;	/* 0: the CPU did not say */
+	struct hv_event	lost;		/* its delivery was interrupted */
+	union {
+		struct vmexit_io	io;
+		struct vmexit_npf	npf;
+		struct vmexit_reg	reg;
+		struct hv_event		event;
+	} u;
+};
+
+/*
+ * Contexts as in host.h: S may sleep, E with interrupts off around an entry,
+ * C inside host_cpu_call() on that CPU.
+ */
+struct hv_ops {
+	const char	*banner;	/* "SVM/RVI" or "VMX/EPT" */
+	const struct npt_format *npt;
+	uint16_t	 window_code;	/* vrp_exit_reason of VMEXIT_WINDOW */
+	uint16_t	 npf_code;	/* of a protection violation */
+	bool		 wants_pdptes;	/* load vcpu.pdpte in PAE mode */
+
+	/*
+	 * probe: 0, or ENODEV with *why naming what is missing. S
+	 * attach/detach: what all VMs share (bitmaps). ENOMEM. S
+	 */
+	int	(*probe)(const char **why);
+	int	(*attach)(void);
+	void	(*detach)(void);
+
+	/*
+	 * cpu_prepare/release: memory of one CPU. ENOMEM. S
+	 * cpu_enable: EBUSY: another hypervisor owns this CPU; EIO: the CPU
+	 *	refuses. Logs nothing. C
+	 * cpu_disable: only after enable succeeded on it. C
+	 */
+	int	(*cpu_prepare)(unsigned int cpu);
+	void	(*cpu_release)(unsigned int cpu);
+	int	(*cpu_enable)(unsigned int cpu);
+	void	(*cpu_disable)(unsigned int cpu);
+
+	/*
+	 * vcpu_init/free: v->hv and what it needs. ENOMEM. S
+	 * vcpu_reset: the control structure as after power-on, intercepts
+	 *	set; registers follow by regs_set(VM_RWREGS_ALL). S
+	 * vcpu_detach: this CPU forgets the VCPU (VMCLEAR). C, or E
+	 */
+	int	(*vcpu_init)(struct vcpu *);
+	void	(*vcpu_free)(struct vcpu *);
+	void	(*vcpu_reset)(struct vcpu *);
+	void	(*vcpu_detach)(struct vcpu *);
+
+	/*
+	 * regs_get/set: the registers the vendor holds, of the groups in
+	 *	`mask` (VM_RWREGS_*): segments, GDTR, IDTR, CR3, STAR .. KGSBASE.
+	 *	The VCPU is not running. S
+	 * cr_check: CR0 and CR4 values this CPU could not run; 0 or EINVAL.
+	 *	`g` is the guest's view. S
+	 */
+	void	(*regs_get)(struct vcpu *, uint64_t mask,
+		    struct vcpu_reg_state *);
+	void	(*regs_set)(struct vcpu *, uint64_t mask,
+		    const struct vcpu_reg_state *);
+	int	(*cr_check)(uint64_t cr0, uint64_t cr4);
+
+	/*
+	 * segment: one segment (VCPU_REGS_CS ..), for address arithmetic. S
+	 * cpl: current privilege level, 0..3.
+	 * msr_get/set: an MSR of the table in msr.c that the vendor holds. S
+	 */
+	void	(*segment)(struct vcpu *, int sreg, struct vcpu_segment_info *);
+	int	(*cpl)(struct vcpu *);
+	uint64_t (*cr3)(struct vcpu *);
+
+	/*
+	 * inject: the event of the next entry (one; replaces). E
+	 * window: exit as soon as an interrupt could be taken, or not. E
+	 * tlb_flush: the next entry uses no translation cached before. E
+	 * run: one entry. v->gpr, v->shadow and the registers flagged in
+	 *	v->dirty are loaded before and stored after; *x is filled. An
+	 *	NMI or #MC that the CPU will not raise again by itself is
+	 *	handed to host_nmi(), host_mce() before it returns. E
+	 */
+	void	(*inject)(struct vcpu *, const struct hv_event *);
+	void	(*window)(struct vcpu *, bool on);
+	void	(*tlb_flush)(struct vcpu *);
+	void	(*run)(struct vcpu *, struct vmexit *);
+
+	/* explain: logs why the CPU refused the guest's state. S */
+	void	(*explain)(struct vcpu *, const struct vmexit *);
+};
+
+extern const struct hv_ops svm_ops;
+extern const struct hv_ops vmx_ops;
+
+#endif /* VMM_HV_H */
