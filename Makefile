@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: ISC
+#
+# vmm: `make` alone prints the targets.
+#
+# Each component has a fragment of its own, with full paths from here; this
+# file holds what they share and the targets a person types. A target that
+# needs packages installs them first and then calls make once more, so that
+# the fragments see the machine as it is then.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+BUILD	?= build
+ifeq ($(origin CC),default)
+CC	:= gcc
+endif
+MUSL_CC	?= musl-gcc
+OBJCOPY	?= objcopy
+# Debian's interpreter: its modules are the ones that tools/deps.sh installs.
+PYTHON	?= $(firstword $(wildcard /usr/bin/python3) python3)
+export PYTHONDONTWRITEBYTECODE := 1
+
+# Warnings fail the build only where nobody waits for it: a new compiler must
+# not stop a student.
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	    -Wvla $(if $(filter true 1,$(CI)),-Werror)
+CFLAGS_COMMON ?= -O2 -g $(WARNINGS)
+
+-include src/host/metal/metal.mk
+-include guests/guests.mk
+-include src/vmctl/vmctl.mk
+-include tests/integration/conform/conform.mk
+-include tests/unit/unit.mk
+
+METAL	:= $(addprefix $(BUILD)/metal/,vmm.elf vmm.elf32 vmm.img boot.cpio)
+CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform)
+
+# One build at a time in this tree; as many jobs as the machine has CPUs,
+# unless the caller said how many.
+JOBS	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+LOCKED	= mkdir -p $(BUILD) && flock $(BUILD)/.lock $(MAKE) -s \
+	  --no-print-directory $(JOBS)
+DEPS	= mkdir -p $(BUILD) && flock $(BUILD)/.deps tools/deps.sh install
+EMU	= $(PYTHON) tools/emu.py --build $(BUILD)
+PYTEST	= VMM_BUILD=$(BUILD) $(PYTHON) -m pytest -c tests/integration/pytest.ini
+
+.PHONY: help
+help: ## this list
+	@awk -F ' *## *' '/^[a-z][a-z-]*:.*##/ { split($$1, t, ":"); \
+	    printf "  make %-12s %s\n", t[1], $$2 }' Makefile
+	@echo "make run and make check install what is missing (apt-get)."
+
+.PHONY: all
+all: $(METAL) $(CLIENTS) $(guests_BIN)
+
+.PHONY: run
+run: ## boots the metal host in QEMU; one guest per ioctl
+	@$(DEPS) run
+	+@$(LOCKED) all
+	@$(EMU) run -- vmctl tour
+
+.PHONY: shell
+shell: ## a prompt with one command per ioctl, on the serial line
+	@$(DEPS) run
+	+@$(LOCKED) all
+	@$(EMU) shell -- vmctl shell
+
+.PHONY: gdb
+gdb: ## GDB, stopped before the first VMRUN; BATCH=1: a session by itself
+	@$(DEPS) gdb
+	+@$(LOCKED) all
+	@$(EMU) gdb $(if $(BATCH),--batch) -- vmctl tour
+
+.PHONY: check
+check: ## every test, unit and integration; T=name: only these
+	@$(DEPS) check
+	+@$(LOCKED) all unit-build
+	@$(PYTEST) --junitxml=$(BUILD)/check.xml $(if $(T),--only '$(T)')
+
+.PHONY: quick
+quick: ## the tests that take well under a minute
+	@$(DEPS) check
+	+@$(LOCKED) all unit-build
+	@$(PYTEST) --junitxml=$(BUILD)/quick.xml --quick
+
+.PHONY: integration
+integration: ## the tests that boot the host
+	@$(DEPS) check
+	+@$(LOCKED) all unit-build
+	@$(PYTEST) --junitxml=$(BUILD)/integration.xml --no-unit \
+	    $(if $(T),--only '$(T)')
+
+.PHONY: check-unit
+check-unit: ## the unit tests alone, on a fake CPU, with sanitizers
+	@$(DEPS) check
+	+@$(LOCKED) unit
+
+.PHONY: coverage
+coverage: ## line coverage of src/vmm by the unit tests
+	@$(DEPS) cover
+	+@$(LOCKED) unit-coverage
+
+.PHONY: lint
+lint: ## layout, warnings of gcc and clang, shellcheck, the project's rules
+	@$(DEPS) lint
+	@$(PYTHON) tools/lint.py
+	+@tools/lint-build.sh $(MAKE)
+
+.PHONY: size
+size: ## lines of code against the budgets
+	@$(PYTHON) tools/size.py
+
+.PHONY: book
+book: ## the book, in $(BUILD)/book/index.html
+	@$(DEPS) book
+	@$(PYTHON) -m sphinx -W --keep-going -q -b html \
+	    -d $(BUILD)/doctrees docs/book $(BUILD)/book
+	@echo "$(BUILD)/book/index.html"
+
+.PHONY: mutants
+mutants: ## plants bugs one by one; each must make its test go red
+	@$(DEPS) check
+	+@$(LOCKED) all unit-build
+	@$(PYTHON) tools/mutants.py --build $(BUILD) $(if $(T),--only '$(T)')
+
+.PHONY: doctor
+doctor: ## what this machine lacks, and the command that installs it
+	@tools/deps.sh doctor
+
+.PHONY: clean
+clean: ## removes build/
+	rm -rf $(BUILD)

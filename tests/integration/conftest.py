@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: ISC
+"""The suite: every clause of conform on every back end, every unit test, and
+the programs around them.
+
+Tests that boot the host share boots. Which clauses are wanted is known after
+collection; they are put in batches, the batches run two at a time in the
+background, and each test waits for its own line.
+"""
+import fnmatch
+import os
+import pathlib
+import re
+import secrets
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tools"))
+import emu  # noqa: E402  (found by the line above)
+
+BUILD = TOP / os.environ.get("VMM_BUILD", "build")
+BACKENDS = [b for b in emu.BACKENDS.values() if b.suite]
+BATCH = 40              # clauses of one boot
+JOBS = min(2, os.cpu_count() or 1)
+BOOT_LIMIT = 300        # seconds; a hang, not a slow machine
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("vmm")
+    group.addoption("--only", metavar="GLOB",
+                    help="tests whose clause id or name matches")
+    group.addoption("--quick", action="store_true",
+                    help="leave out the tests marked slow")
+    group.addoption("--no-unit", action="store_true",
+                    help="leave out the unit tests")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: not part of make quick")
+    config.addinivalue_line("markers", "clause(id): a line of conform's TAP")
+
+
+def names(item):
+    """What --only is matched against."""
+    yield item.name
+    yield item.name.split("[")[0].removeprefix("test_")
+    if hasattr(item, "callspec"):
+        for part in item.callspec.id.split("--"):
+            yield part
+    for mark in item.iter_markers("clause"):
+        yield mark.args[0]
+
+
+def pytest_collection_modifyitems(config, items):
+    only = config.getoption("--only")
+    drop = []
+    for item in items:
+        if only and not any(fnmatch.fnmatchcase(n, only) or n == only
+                            for n in names(item)):
+            drop.append(item)
+        elif config.getoption("--quick") and item.get_closest_marker("slow"):
+            drop.append(item)
+        elif config.getoption("--no-unit") and item.path.stem == "test_unit":
+            drop.append(item)
+    if drop:
+        config.hook.pytest_deselected(items=drop)
+        items[:] = [i for i in items if i not in drop]
+
+
+# --- conform ---------------------------------------------------------------
+
+@dataclass
+class Line:
+    """One result line of TAP."""
+    ok: bool
+    skip: str               # why, or None
+    notes: list = field(default_factory=list)
+
+
+TAP = re.compile(r"(?P<not>not )?ok (?P<n>\d+) - (?P<id>\S+)(?: (?P<title>.*?))?"
+                 r"(?: # SKIP ?(?P<why>.*))?$")
+
+
+def parse_tap(log, nonce):
+    """TAP in a serial log: ({clause: Line}, what is wrong with the whole).
+
+    Lines before the header are the host's own boot messages.
+    """
+    lines = log.splitlines()
+    if "TAP version 13" not in lines:
+        return {}, "no TAP header"
+    lines = lines[lines.index("TAP version 13") + 1:]
+    if f"# nonce {nonce}" not in lines[:3]:
+        return {}, f"the nonce {nonce} did not come back"
+    results, last, plan, wrong = {}, None, None, ""
+    for line in lines:
+        m = TAP.match(line)
+        if m:
+            if m["id"] in results:
+                wrong = f"{m['id']} reported twice"
+            last = results[m["id"]] = Line(not m["not"], m["why"])
+        elif line.startswith("1.."):
+            plan = int(line[3:])
+        elif line.startswith("#") and last:
+            last.notes.append(line[1:].strip())
+        elif line.startswith("Bail out!"):
+            wrong = line
+    if not wrong and plan != len(results):
+        wrong = f"planned {plan} clauses, reported {len(results)}"
+    return results, wrong
+
+
+def list_clauses():
+    """[(id, title)] from the program itself; it needs no /dev/vmm for it."""
+    conform = BUILD / "bin/conform"
+    try:
+        out = subprocess.run([conform, "--list"], capture_output=True,
+                             text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as e:
+        raise pytest.UsageError(f"conform --list: {e}; run make all") from e
+    clauses = [tuple(line.split("\t", 1)) for line in out.splitlines()]
+    if not clauses:
+        raise pytest.UsageError("conform lists no clause")
+    return clauses
+
+
+class Batch:
+    """The clauses of one boot, and what became of them."""
+
+    def __init__(self, backend, clauses):
+        self.backend = backend
+        self.clauses = clauses
+        self.nonce = secrets.randbits(63) | 1
+        self.future = None
+
+    def run(self):
+        args = ["conform", "--nonce", str(self.nonce)]
+        for clause in self.clauses:
+            args += ["--only", clause]
+        job = emu.Job(BUILD, args)
+        result = emu.run(self.backend, job, BOOT_LIMIT)
+        lines, wrong = parse_tap(result.log, self.nonce)
+        return result, lines, wrong
+
+    def line(self, clause):
+        """The clause's own line, or a failure that says why there is none."""
+        result, lines, wrong = self.future.result()
+        if clause in lines:
+            return lines[clause], result
+        first = next(c for c in self.clauses if c not in lines)
+        blame = "" if first == clause else f" (it ended in {first})"
+        pytest.fail(
+            f"{clause}: no result{blame}: {wrong or 'not reported'}; "
+            f"{result.why}\n--- serial line, last lines:\n{result.tail()}",
+            pytrace=False)
+
+
+class Boots:
+    """All batches of a session, run in the background in test order."""
+
+    def __init__(self, wanted):
+        self.pool = ThreadPoolExecutor(JOBS)
+        self.batch_of = {}
+        for name, clauses in wanted.items():
+            backend = emu.BACKENDS[name]
+            for i in range(0, len(clauses), BATCH):
+                batch = Batch(backend, clauses[i:i + BATCH])
+                batch.future = self.pool.submit(batch.run)
+                for clause in batch.clauses:
+                    self.batch_of[name, clause] = batch
+
+    def line(self, backend, clause):
+        return self.batch_of[backend, clause].line(clause)
+
+    def close(self):
+        self.pool.shutdown(cancel_futures=True)
+
+
+def pytest_collection_finish(session):
+    wanted = {}
+    for item in session.items:
+        for mark in item.iter_markers("clause"):
+            backend = item.callspec.params["backend"]
+            wanted.setdefault(backend, []).append(mark.args[0])
+    if not session.config.getoption("collectonly"):
+        session.config.boots = Boots(wanted)
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "boots"):
+        config.boots.close()
+
+
+@pytest.fixture
+def boots(request):
+    return request.config.boots
+
+
+# --- single boots ----------------------------------------------------------
+
+@pytest.fixture
+def boot():
+    """boot(args, ...): one run on metal-svm; fails if the client did."""
+    def go(args, expect=0, limit=60, backend="metal-svm", **job):
+        result = emu.run(emu.BACKENDS[backend],
+                         emu.Job(BUILD, args, **job), limit)
+        if expect is not None and result.status != expect:
+            pytest.fail(f"{' '.join(args)}: {result.why}\n"
+                        f"--- serial line, last lines:\n{result.tail()}",
+                        pytrace=False)
+        return result
+    return go
