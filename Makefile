@@ -105,7 +105,9 @@ coverage: ## line coverage of src/vmm by the unit tests
 lint: ## layout, warnings of gcc and clang, shellcheck, the project's rules
 	@$(DEPS) lint
 	@$(PYTHON) tools/lint.py
-	+@tools/lint-build.sh $(MAKE)
+	+@for cc in gcc clang; do \
+	    $(MAKE) -s --no-print-directory $(JOBS) CC=$$cc CI=true \
+	    BUILD=$(BUILD)/lint/$$cc all unit-build || exit 1; done
 
 .PHONY: size
 size: ## lines of code against the budgets

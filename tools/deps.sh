@@ -4,7 +4,7 @@
 # deps.sh - installs what a target needs, or says what is missing.
 #
 #	deps.sh install GROUP...	install whatever of it is missing
-#	deps.sh doctor			report on everything; fails if not all there
+#	deps.sh doctor			report; fails if something is missing
 #
 # A line of the table is: group, Debian package, how to see that it is there
 # (cmd NAME, file PATH, py MODULE), and what it is for. A group includes the
@@ -13,28 +13,28 @@ set -eu
 
 table() {
 	cat <<-'EOF'
-	run	make		cmd make			builds everything
-	run	gcc		cmd gcc				driver, metal
-	run	libc6-dev	file /usr/include/stdlib.h	unit tests, lists of clauses
-	run	musl-tools	cmd musl-gcc			static clients
-	run	cpio		cmd cpio			boot archive
-	run	python3		cmd /usr/bin/python3		starts and ends emulators
-	run	qemu-system-x86	cmd qemu-system-x86_64		emulates AMD SVM
-	check	check		file /usr/include/check.h	unit tests
-	check	libsubunit-dev	file /usr/include/subunit/child.h	unit tests
-	check	pkg-config	cmd pkg-config			unit tests
-	check	python3-pytest	py pytest			integration tests
-	check	bochs		cmd bochs			boots the disk image
-	check	bochs-term	glob /usr/lib/*/bochs/plugins/libbx_term*	Bochs without X
-	check	gdb		cmd gdb				make gdb, and its test
-	lint	clang		cmd clang			second compiler
-	lint	clang-format	cmd clang-format		layout of new code
-	lint	shellcheck	cmd shellcheck			shell scripts
-	lint	codespell	cmd codespell			spelling
-	book	python3-sphinx	py sphinx			the book
-	book	python3-myst-parser	py myst_parser		the book
-	book	furo		py furo				the book
-	cover	lcov		cmd lcov			line coverage
+	run make cmd make builds everything
+	run gcc cmd gcc driver, metal
+	run libc6-dev file /usr/include/stdlib.h unit tests, lists of clauses
+	run musl-tools cmd musl-gcc static clients
+	run cpio cmd cpio boot archive
+	run python3 cmd /usr/bin/python3 starts and ends emulators
+	run qemu-system-x86 cmd qemu-system-x86_64 emulates AMD SVM
+	check check file /usr/include/check.h unit tests
+	check libsubunit-dev file /usr/include/subunit/child.h unit tests
+	check pkg-config cmd pkg-config unit tests
+	check python3-pytest py pytest integration tests
+	check bochs cmd bochs boots the disk image
+	check bochs-term glob /usr/lib/*/bochs/plugins/libbx_term_gui.so Bochs with no X
+	check gdb cmd gdb make gdb, and its test
+	lint clang cmd clang second compiler
+	lint clang-format cmd clang-format layout of new code
+	lint shellcheck cmd shellcheck shell scripts
+	lint codespell cmd codespell spelling
+	book python3-sphinx py sphinx the book
+	book python3-myst-parser py myst_parser the book
+	book furo py furo the book
+	cover lcov cmd lcov line coverage
 	EOF
 }
 

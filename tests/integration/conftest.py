@@ -81,8 +81,8 @@ class Line:
     notes: list = field(default_factory=list)
 
 
-TAP = re.compile(r"(?P<not>not )?ok (?P<n>\d+) - (?P<id>\S+)(?: (?P<title>.*?))?"
-                 r"(?: # SKIP ?(?P<why>.*))?$")
+TAP = re.compile(r"(?P<not>not )?ok (?P<n>\d+) - (?P<id>\S+)"
+                 r"(?: (?P<title>.*?))?(?: # SKIP ?(?P<why>.*))?$")
 
 
 def parse_tap(log, nonce):

@@ -5,28 +5,20 @@ set pagination off
 set confirm off
 set disassemble-next-line auto
 
-# The eight words where the CPU says why it left the guest.
-define exitinfo
-	printf "EXITCODE %#lx  EXITINFO1 %#lx  EXITINFO2 %#lx  EXITINTINFO %#lx\n", \
-	    *(unsigned long *)($rax + 0x70), *(unsigned long *)($rax + 0x78), \
-	    *(unsigned long *)($rax + 0x80), *(unsigned long *)($rax + 0x88)
-end
-document exitinfo
-Behind VMRUN: the VMCB's exit fields (RAX is the VMCB's physical address).
-end
-
+# The words of the VMCB where the CPU says why it left the guest, by way of
+# the driver's own type: the debug information has it.
 define nextstop
-	printf "\nStopped before VMRUN: everything above is the host, the\n"
-	printf "next instruction is the guest's. Type next:\n\n"
-	printf "  stepi                 across VMRUN, onto the guest's first instruction\n"
-	printf "  info registers rip cs rax    now the guest's own\n"
-	printf "  stepi                 one guest instruction; an intercepted one\n"
-	printf "                        lands behind VMRUN, at svm_after_vmrun\n"
-	printf "  exitinfo              there: why the CPU left the guest\n"
-	printf "  continue              to the next VMRUN\n"
-	printf "  backtrace             there, or here: how the host came to it\n\n"
-	printf "Guest memory is at other physical addresses than the guest thinks\n"
-	printf "(x reads the host's): `monitor xp /8i ADDRESS` reads physical memory.\n"
+	echo \n
+	echo Above this is the host; the next instruction runs the guest.\n
+	echo Type next:\n\n
+	echo \ \ stepi\ \ \ \ \ across VMRUN, onto the guest's first\n
+	echo \ \ info registers rip cs rax\ \ \ \ now they are the guest's\n
+	echo \ \ stepi\ \ \ \ \ one guest instruction; one that is intercepted\n
+	echo \ \ \ \ \ \ \ \ \ \ \ \ lands behind VMRUN, at svm_after_vmrun\n
+	echo \ \ backtrace\ how the host came here\n
+	echo \ \ continue\ \ to the next VMRUN\n\n
+	echo GDB's x reads memory as the host sees it. Guest memory is at\n
+	echo another physical address: monitor xp /8i ADDRESS reads that.\n
 end
 document nextstop
 What to type at svm_before_vmrun.
