@@ -20,7 +20,7 @@
 struct npt_format;
 struct vcpu;
 
-/* Why the guest stopped. One case each in vcpu_handle_exit(). */
+/* Why the guest stopped. One case each in exit_handle(). */
 enum vmexit_kind {
 	VMEXIT_INTR,		/* host interrupt: runs when enter_end enables */
 	VMEXIT_NMI,		/* host NMI, see hv_ops.run */
@@ -121,7 +121,6 @@ struct hv_ops {
 	const char	*banner;	/* "SVM/RVI" or "VMX/EPT" */
 	const struct npt_format *npt;
 	uint16_t	 window_code;	/* vrp_exit_reason of VMEXIT_WINDOW */
-	uint16_t	 npf_code;	/* of a protection violation */
 	bool		 wants_pdptes;	/* load vcpu.pdpte in PAE mode */
 
 	/*
@@ -170,7 +169,7 @@ struct hv_ops {
 	/*
 	 * segment: one segment (VCPU_REGS_CS ..), for address arithmetic. S
 	 * cpl: current privilege level, 0..3.
-	 * msr_get/set: an MSR of the table in msr.c that the vendor holds. S
+	 * cr3: the guest's.
 	 */
 	void	(*segment)(struct vcpu *, int sreg, struct vcpu_segment_info *);
 	int	(*cpl)(struct vcpu *);

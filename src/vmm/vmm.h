@@ -83,6 +83,8 @@
 #define XCR0_SSE	0x2UL
 #define XCR0_AVX	0x4UL
 
+#define PAT_RESET	0x0007040600070406UL
+
 /* vsi_ar. */
 #define SEG_P		0x00080
 #define SEG_L		0x02000
@@ -124,7 +126,7 @@ bool	 npt_lookup(const struct npt *, uint64_t gpa, struct npt_leaf *);
 unsigned int npt_fit(const struct npt *, uint64_t gpa, unsigned int order);
 int	 npt_map(struct npt *, uint64_t gpa, uint64_t hpa, unsigned int order,
 	    uint8_t prot);
-int	 npt_protect(struct npt *, uint64_t gpa, uint8_t prot);
+int	 npt_protect(struct npt *, uint64_t gpa, uint64_t size, uint8_t prot);
 
 /*
  * vm.c - virtual machines.
@@ -187,7 +189,7 @@ struct vcpu {
 	struct hv_event		 exception;	/* queued by an exit */
 	uint64_t		 irq[4];	/* vectors 1..255 waiting */
 	bool			 irq0;		/* vector 0, this entry only */
-	bool			 in_pending;	/* an IN waits for its data */
+	uint8_t			 in_pending;	/* bytes an IN waits for, or 0 */
 
 	/* pvclock. */
 	uint64_t		 pvclock_gpa;	/* as written: bit 0 enables */
@@ -208,7 +210,7 @@ extern const struct hv_ops *hv;
 
 /* vm.c */
 int	 vm_ranges_check(const struct vm_create_params *, uint64_t *pages);
-int	 vm_create(struct vm_create_params *, uint64_t pages,
+int	 vm_create(const struct vm_create_params *, uint64_t pages,
 	    const struct host_caller *, struct vm **);
 void	 vm_free(struct vm *);
 const struct vm_mem_range *vm_range(const struct vm *, uint64_t gpa);
@@ -247,6 +249,7 @@ void	 fpu_leave(struct vcpu *);
 
 /* exit.c - one function per exit kind. */
 int	 exit_handle(struct vcpu *, struct vmexit *);
+void	 exit_io_merge(uint64_t *rax, uint8_t size, uint32_t data);
 
 /* cpuid.c */
 void	 cpuid_attach(void);

@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * exit.c - what the driver does about each kind of exit, for both vendors.
+ *
+ * A handler returns EXIT_RESUME, EXIT_USER, or the errno with which RUN ends
+ * the VCPU. An instruction that faults leaves RIP where it is; one that is
+ * done goes through vcpu_skip().
+ */
+#include <errno.h>
+
+#include "vmm.h"
+
+/* CS.L cannot be set when paging is switched on outside long mode. */
+#define CR0_FLUSH	(CR0_PG | CR0_WP | CR0_PE)
+#define CR_PDPTES	(CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)
+
+#define DR6_WRITABLE	0x0000e00fUL
+#define DR7_WRITABLE	0xffff23ffUL
+
+static int
+exit_inject(struct vcpu *v, uint8_t vector)
+{
+	vcpu_exception(v, vector, 0);
+	return (EXIT_RESUME);
+}
+
+/* Log once why a VCPU ends, with its registers. */
+static int
+exit_fatal(struct vcpu *v, const struct vmexit *x, const char *what)
+{
+	const uint64_t *g = v->gpr;
+
+	host_log("vm %u vcpu %u: %s: exit %#llx info %#llx %#llx", v->vm->id,
+	    v->id, what, (unsigned long long)x->code,
+	    (unsigned long long)x->info[0], (unsigned long long)x->info[1]);
+	host_log("  rip %016llx rsp %016llx rflags %llx cr0 %llx cr3 %llx "
+	    "cr4 %llx efer %llx", (unsigned long long)g[VCPU_REGS_RIP],
+	    (unsigned long long)g[VCPU_REGS_RSP],
+	    (unsigned long long)g[VCPU_REGS_RFLAGS],
+	    (unsigned long long)v->cr0, (unsigned long long)hv->cr3(v),
+	    (unsigned long long)v->cr4, (unsigned long long)v->efer);
+	host_log("  rax %016llx rbx %016llx rcx %016llx rdx %016llx "
+	    "rsi %016llx rdi %016llx", (unsigned long long)g[VCPU_REGS_RAX],
+	    (unsigned long long)g[VCPU_REGS_RBX],
+	    (unsigned long long)g[VCPU_REGS_RCX],
+	    (unsigned long long)g[VCPU_REGS_RDX],
+	    (unsigned long long)g[VCPU_REGS_RSI],
+	    (unsigned long long)g[VCPU_REGS_RDI]);
+	return (EINVAL);
+}
+
+/*
+ * Read and decode the instruction that exited. A guest that changed it, or
+ * its mapping, between the exit and here gets what it would get anyway.
+ * Returns: 0, EXIT_RESUME + a queued fault is told by *done, or errno.
+ */
+static int
+exit_fetch(struct vcpu *v, struct vmexit *x, struct insn *in, bool *done)
+{
+	struct gmem_fault fault;
+	int error;
+
+	*done = false;
+	error = insn_fetch(v, in, &fault);
+	if (error == EFAULT && fault.event.valid) {
+		vcpu_fault(v, &fault.event, fault.cr2);
+		*done = true;
+		return (EXIT_RESUME);
+	}
+	if (error != 0)
+		return (exit_fatal(v, x, "cannot decode the instruction"));
+	x->insn_len = in->len;
+	return (0);
+}
+
+/* The exit's instruction is done; its length is the CPU's or decoded. */
+static int
+exit_skip(struct vcpu *v, struct vmexit *x)
+{
+	struct insn in;
+	bool done;
+	int error;
+
+	if (x->insn_len == 0) {
+		error = exit_fetch(v, x, &in, &done);
+		if (error != 0 || done)
+			return (error);
+	}
+	vcpu_skip(v, x->insn_len);
+	return (EXIT_RESUME);
+}
+
+static int
+exit_cpuid(struct vcpu *v, struct vmexit *x)
+{
+	uint64_t *g = v->gpr;
+	uint64_t rip = g[VCPU_REGS_RIP];
+	uint32_t r[4];
+	int error;
+
+	error = exit_skip(v, x);
+	if (error != EXIT_RESUME || g[VCPU_REGS_RIP] == rip)
+		return (error);
+	cpuid_guest(v, (uint32_t)g[VCPU_REGS_RAX], (uint32_t)g[VCPU_REGS_RCX],
+	    r);
+	g[VCPU_REGS_RAX] = r[0];
+	g[VCPU_REGS_RBX] = r[1];
+	g[VCPU_REGS_RCX] = r[2];
+	g[VCPU_REGS_RDX] = r[3];
+	return (EXIT_RESUME);
+}
+
+/*
+ * HLT waits for an interrupt. With IF=0 none can come: the guest has powered
+ * itself off. With a vector already waiting it does not wait at all.
+ */
+static int
+exit_hlt(struct vcpu *v, struct vmexit *x)
+{
+	uint64_t rip = v->gpr[VCPU_REGS_RIP];
+	int error;
+
+	error = exit_skip(v, x);
+	if (error != EXIT_RESUME || v->gpr[VCPU_REGS_RIP] == rip)
+		return (error);
+	if ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_IF) == 0)
+		return (EIO);
+	if ((v->irq[0] | v->irq[1] | v->irq[2] | v->irq[3]) != 0)
+		return (EXIT_RESUME);
+	return (EXIT_USER);
+}
+
+/* Ports whose devices the client has. */
+static bool
+exit_io_listed(uint16_t port)
+{
+	if (port >= 0x1000)
+		return (true);
+	switch (port) {
+	case 0x20: case 0x21: case 0xa0: case 0xa1:	/* 8259A pair */
+	case 0x40: case 0x41: case 0x42: case 0x43:	/* 8254 */
+	case PCKBC_AUX:
+	case 0x70: case 0x71:				/* MC146818 */
+	case 0x3f8: case 0x3f9: case 0x3fa: case 0x3fb:	/* 16550A */
+	case 0x3fc: case 0x3fd: case 0x3fe: case 0x3ff:
+	case ELCR0: case ELCR1:
+	case 0x514: case 0x518:				/* fw_cfg */
+	case 0xcf8:					/* PCI address */
+	case 0xcfc: case 0xcfd: case 0xcfe: case 0xcff:	/* PCI data */
+		return (true);
+	default:
+		return (port >= 0x500 && port <= 0x511);
+	}
+}
+
+/*
+ * The data of an IN of `size` bytes arrive: AL and AX leave the rest of RAX,
+ * EAX clears its upper half. Size 0: no IN is waiting.
+ */
+void
+exit_io_merge(uint64_t *rax, uint8_t size, uint32_t data)
+{
+	if (size == 1)
+		*rax = (*rax & ~0xffULL) | (uint8_t)data;
+	else if (size == 2)
+		*rax = (*rax & ~0xffffULL) | (uint16_t)data;
+	else if (size == 4)
+		*rax = data;
+}
+
+/*
+ * A port no client has: OUT is lost, IN reads ones. A string moves no memory
+ * (Differences from OpenBSD, "String I/O").
+ */
+static int
+exit_io(struct vcpu *v, struct vmexit *x)
+{
+	const struct vmexit_io *io = &x->u.io;
+	struct vm_exit_inout *vei = &v->exit.vei;
+
+	vcpu_skip(v, x->insn_len);
+	if (!exit_io_listed(io->port)) {
+		if (io->in && !io->string)
+			exit_io_merge(&v->gpr[VCPU_REGS_RAX], io->size, ~0U);
+		return (EXIT_RESUME);
+	}
+	vei->vei_size = io->size;
+	vei->vei_dir = io->in ? VEI_DIR_IN : VEI_DIR_OUT;
+	vei->vei_rep = io->rep;
+	vei->vei_string = io->string;
+	vei->vei_encoding = io->imm;
+	vei->vei_port = io->port;
+	vei->vei_data = (uint32_t)v->gpr[VCPU_REGS_RAX];
+	v->in_pending = io->in && !io->string ? io->size : 0;
+	return (EXIT_USER);
+}
+
+static int
+exit_rdmsr(struct vcpu *v, struct vmexit *x)
+{
+	uint64_t value;
+	int error;
+
+	if (msr_read(v, (uint32_t)v->gpr[VCPU_REGS_RCX], &value) != 0)
+		return (exit_inject(v, VMM_EX_GP));
+	error = exit_skip(v, x);
+	if (error == EXIT_RESUME) {
+		v->gpr[VCPU_REGS_RAX] = (uint32_t)value;
+		v->gpr[VCPU_REGS_RDX] = value >> 32;
+	}
+	return (error);
+}
+
+/* v->lock keeps WRITEVMPARAMS of another thread off the pvclock. */
+static int
+exit_wrmsr(struct vcpu *v, struct vmexit *x)
+{
+	uint64_t value = v->gpr[VCPU_REGS_RDX] << 32 |
+	    (uint32_t)v->gpr[VCPU_REGS_RAX];
+	int error;
+
+	host_mutex_lock(&v->lock);
+	error = msr_write(v, (uint32_t)v->gpr[VCPU_REGS_RCX], value);
+	host_mutex_unlock(&v->lock);
+	if (error != 0)
+		return (exit_inject(v, VMM_EX_GP));
+	return (exit_skip(v, x));
+}
+
+/*
+ * PAE paging keeps the four PDPTEs in the CPU. SVM reads them from memory as
+ * it needs them; VMX wants them in the VMCS.
+ *	APM Vol. 2 15.25.10 "PAE Mode with Nested Paging"
+ *	SDM Vol. 3A 4.4.1 "PDPTE Registers"
+ */
+static int
+exit_load_pdptes(struct vcpu *v, uint64_t cr0, uint64_t cr4)
+{
+	uint64_t *table, gpa = hv->cr3(v) & 0xffffffe0;
+	void *p;
+	int i;
+
+	if (!hv->wants_pdptes || (cr0 & CR0_PG) == 0 || (cr4 & CR4_PAE) == 0 ||
+	    (v->efer & EFER_LME) != 0)
+		return (0);
+	table = NULL;
+	if (gpa_ptr(v->vm, gpa, &p) == 0)
+		table = p;
+	for (i = 0; i < 4; i++)
+		v->pdpte[i] = table == NULL ? 0 : ATOMIC_GET(&table[i]);
+	return (0);
+}
+
+/*
+ * MOV to CR0, LMSW, CLTS.
+ * Returns: EINVAL: the instruction is #GP(0).
+ *	APM Vol. 2 3.1.1 "CR0 Register", 14.6.1 "Activating Long Mode"
+ */
+static int
+exit_cr0_write(struct vcpu *v, uint64_t cr0)
+{
+	bool paging = (cr0 & CR0_PG) != 0;
+	bool was = (v->cr0 & CR0_PG) != 0;
+	uint64_t efer = v->efer & ~EFER_LMA;
+	struct vcpu_segment_info cs;
+
+	if (cr0 >> 32 != 0 || (paging && (cr0 & CR0_PE) == 0) ||
+	    ((cr0 & CR0_NW) != 0 && (cr0 & CR0_CD) == 0))
+		return (EINVAL);
+	cr0 = (cr0 & CR0_DEFINED) | CR0_ET;
+	hv->segment(v, VCPU_REGS_CS, &cs);
+	if (paging && !was && (efer & EFER_LME) != 0 &&
+	    ((v->cr4 & CR4_PAE) == 0 || (cs.vsi_ar & SEG_L) != 0))
+		return (EINVAL);
+	if (!paging && was && vcpu_is_64(v))
+		return (EINVAL);
+	if (hv->cr_check(cr0, v->cr4) != 0)
+		return (EINVAL);
+	if (!was && exit_load_pdptes(v, cr0, v->cr4) != 0)
+		return (EINVAL);
+	if (paging && (efer & EFER_LME) != 0)
+		efer |= EFER_LMA;
+	if (((cr0 ^ v->cr0) & CR0_FLUSH) != 0)
+		hv->tlb_flush(v);
+	v->cr0 = cr0;
+	v->efer = efer;
+	v->dirty |= DIRTY_CR;
+	return (0);
+}
+
+/*
+ * MOV to CR4.
+ * Returns: EINVAL: the instruction is #GP(0): a bit whose feature CPUID does
+ * not show, or PAE cleared in long mode.
+ *	APM Vol. 2 3.1.3 "CR4 Register"
+ */
+static int
+exit_cr4_write(struct vcpu *v, uint64_t cr4)
+{
+	if ((cr4 & ~regs_cr4_allowed()) != 0)
+		return (EINVAL);
+	if ((v->efer & EFER_LMA) != 0 && (cr4 & CR4_PAE) == 0)
+		return (EINVAL);
+	if (hv->cr_check(v->cr0, cr4) != 0)
+		return (EINVAL);
+	if (((cr4 ^ v->cr4) & CR_PDPTES) != 0 &&
+	    exit_load_pdptes(v, v->cr0, cr4) != 0)
+		return (EINVAL);
+	hv->tlb_flush(v);
+	v->cr4 = cr4;
+	v->dirty |= DIRTY_CR;
+	return (0);
+}
+
+static int
+exit_cr_write(struct vcpu *v, uint8_t reg, uint64_t value)
+{
+	switch (reg) {
+	case 0:
+		return (exit_cr0_write(v, value));
+	case 4:
+		return (exit_cr4_write(v, value));
+	case 8:
+		if (value > 15)
+			return (EINVAL);
+		v->cr8 = value;
+		return (0);
+	default:
+		return (EINVAL);
+	}
+}
+
+static uint64_t
+exit_cr_read(const struct vcpu *v, uint8_t reg)
+{
+	return (reg == 0 ? v->cr0 : reg == 4 ? v->cr4 : v->cr8);
+}
+
+/* Decode a control or debug register access that the CPU did not. */
+static int
+exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in, bool *done)
+{
+	struct vmexit_reg *r = &x->u.reg;
+	int error;
+
+	error = exit_fetch(v, x, in, done);
+	if (error != 0 || *done)
+		return (error);
+	r->gpr = in->gpr;
+	r->reg = in->reg;
+	switch (in->op) {
+	case INSN_MOV_FROM_CR:
+	case INSN_MOV_FROM_DR:
+		r->op = REG_READ;
+		return (0);
+	case INSN_MOV_TO_CR:
+	case INSN_MOV_TO_DR:
+		r->op = REG_WRITE;
+		return (0);
+	case INSN_CLTS:
+		r->op = REG_CLTS;
+		return (0);
+	case INSN_LMSW:
+		r->op = REG_LMSW;
+		return (0);
+	case INSN_SMSW:
+		r->op = REG_SMSW;
+		return (0);
+	default:
+		return (exit_fatal(v, x, "not a register access"));
+	}
+}
+
+/* The 16-bit source of LMSW, from its register or its memory operand. */
+static int
+exit_lmsw_source(struct vcpu *v, const struct insn *in, uint16_t *value,
+    struct gmem_fault *fault)
+{
+	if (in->mem)
+		return (gmem_read(v, insn_ea(v, in), value, sizeof(*value),
+		    GMEM_R, fault));
+	*value = (uint16_t)v->gpr[in->gpr];
+	return (0);
+}
+
+/* SMSW: 16 bits to memory; 16, 32 or 64 bits to a register. */
+static int
+exit_smsw_store(struct vcpu *v, const struct insn *in,
+    struct gmem_fault *fault)
+{
+	uint16_t msw = (uint16_t)v->cr0;
+	uint64_t *g = &v->gpr[in->gpr];
+
+	if (in->mem)
+		return (gmem_write(v, insn_ea(v, in), &msw, sizeof(msw),
+		    fault));
+	*g = in->opsize == 8 ? v->cr0 : in->opsize == 4 ? (uint32_t)v->cr0 :
+	    (*g & ~0xffffULL) | msw;
+	return (0);
+}
+
+/*
+ * Any access to CR0, CR4 or CR8 that exits.
+ */
+static int
+exit_cr(struct vcpu *v, struct vmexit *x)
+{
+	struct vmexit_reg *r = &x->u.reg;
+	struct gmem_fault fault;
+	struct insn in = { .mem = false };
+	uint64_t mask = vcpu_is_64(v) ? ~0ULL : 0xffffffffULL;
+	bool done;
+	int error;
+
+	if (!r->decoded) {
+		error = exit_reg_decode(v, x, &in, &done);
+		if (error != 0 || done)
+			return (error);
+		error = 0;
+		if (r->op == REG_LMSW)
+			error = exit_lmsw_source(v, &in, &r->value, &fault);
+		else if (r->op == REG_SMSW)
+			error = exit_smsw_store(v, &in, &fault);
+		if (error == EFAULT && fault.event.valid) {
+			vcpu_fault(v, &fault.event, fault.cr2);
+			return (EXIT_RESUME);
+		}
+		if (error != 0)
+			return (error);
+	}
+	switch (r->op) {
+	case REG_READ:
+		v->gpr[r->gpr] = exit_cr_read(v, r->reg) & mask;
+		break;
+	case REG_WRITE:
+		error = exit_cr_write(v, r->reg, v->gpr[r->gpr] & mask);
+		break;
+	case REG_CLTS:
+		error = exit_cr0_write(v, v->cr0 & ~CR0_TS);
+		break;
+	case REG_LMSW:		/* can set PE but not clear it */
+		error = exit_cr0_write(v, (v->cr0 & ~0xeULL) |
+		    (r->value & 0xf));
+		break;
+	}
+	if (error != 0)
+		return (exit_inject(v, VMM_EX_GP));
+	vcpu_skip(v, x->insn_len);
+	return (EXIT_RESUME);
+}
+
+/*
+ * MOV to or from a debug register. The guest's are in struct vcpu; the CPU
+ * holds them only while the guest has a breakpoint enabled.
+ *	APM Vol. 2 13.1.1 "Debug Registers"
+ */
+static int
+exit_dr(struct vcpu *v, struct vmexit *x)
+{
+	struct vmexit_reg *r = &x->u.reg;
+	uint64_t *dr, mask = vcpu_is_64(v) ? ~0ULL : 0xffffffffULL, value;
+	struct insn in;
+	bool done;
+	int error;
+
+	if (!r->decoded) {
+		error = exit_reg_decode(v, x, &in, &done);
+		if (error != 0 || done)
+			return (error);
+	}
+	if (r->reg == 4 || r->reg == 5) {	/* aliases without CR4.DE */
+		if ((v->cr4 & CR4_DE) != 0)
+			return (exit_inject(v, VMM_EX_UD));
+		r->reg += 2;
+	}
+	if (r->reg > 7)
+		return (exit_inject(v, VMM_EX_UD));
+	v->dirty |= DIRTY_DR;
+	if ((v->dr7 & DR7_GD) != 0) {		/* the access itself traps */
+		v->dr7 &= ~DR7_GD;
+		v->dr6 |= DR6_BD;
+		return (exit_inject(v, VMM_EX_DB));
+	}
+	dr = r->reg < 4 ? &v->dr[r->reg] : r->reg == 6 ? &v->dr6 : &v->dr7;
+	value = v->gpr[r->gpr] & mask;
+	if (r->op == REG_READ)
+		v->gpr[r->gpr] = *dr & mask;
+	else if (r->reg < 4)
+		*dr = value;
+	else if (value >> 32 != 0)
+		return (exit_inject(v, VMM_EX_GP));
+	else if (r->reg == 6)
+		*dr = (value & DR6_WRITABLE) | DR6_INIT;
+	else
+		*dr = (value & DR7_WRITABLE) | DR7_INIT;
+	vcpu_skip(v, x->insn_len);
+	return (EXIT_RESUME);
+}
+
+/*
+ * XSETBV: only XCR0 exists, for CPL 0, with what the guest may have.
+ *	APM Vol. 4 "XSETBV"
+ */
+static int
+exit_xsetbv(struct vcpu *v, struct vmexit *x)
+{
+	uint64_t value = v->gpr[VCPU_REGS_RDX] << 32 |
+	    (uint32_t)v->gpr[VCPU_REGS_RAX];
+	int error;
+
+	if (hv->cpl(v) != 0 || (uint32_t)v->gpr[VCPU_REGS_RCX] != 0 ||
+	    !regs_xcr0_valid(value))
+		return (exit_inject(v, VMM_EX_GP));
+	error = exit_skip(v, x);
+	if (error == EXIT_RESUME)
+		v->xcr0 = value;
+	return (error);
+}
+
+/*
+ * A nested page fault: the first touch of a page, an access that
+ * MPROTECT_EPT forbade, or one that another VCPU's exit made legal already.
+ */
+static int
+exit_npf(struct vcpu *v, struct vmexit *x)
+{
+	const struct vmexit_npf *npf = &x->u.npf;
+	struct npt_leaf leaf;
+	uint64_t hpa;
+	bool mapped;
+	int error;
+
+	host_mutex_lock(&v->vm->lock);
+	mapped = npt_lookup(&v->vm->npt, npf->gpa, &leaf);
+	host_mutex_unlock(&v->vm->lock);
+	if (!mapped) {
+		error = vm_fault(v->vm, npf->gpa, &hpa);
+		if (error != 0)
+			host_log("vm %u vcpu %u: no memory at %#llx, rip %#llx",
+			    v->vm->id, v->id, (unsigned long long)npf->gpa,
+			    (unsigned long long)v->gpr[VCPU_REGS_RIP]);
+		return (error);
+	}
+	if ((leaf.prot & npf->access) == npf->access) {
+		hv->tlb_flush(v);	/* a stale entry of this VCPU */
+		return (EXIT_RESUME);
+	}
+	v->exit.vee.vee_fault_type = VEE_FAULT_PROTECT;
+	return (EXIT_USER);
+}
+
+/*
+ * #DB and #AC exit so that a guest that faults for ever in delivering them
+ * comes back to the host each time; they are given to the guest as they are.
+ * An event that was being delivered waits: an interrupt in the set, an
+ * exception comes again by itself.
+ *	APM Vol. 2 15.12 "Exception Intercepts"
+ */
+static int
+exit_exception(struct vcpu *v, struct vmexit *x)
+{
+	uint8_t vector = v->event.vector;
+
+	if (v->event.valid && v->event.type == EVENT_INTR && vector != 0)
+		v->irq[vector / 64] |= 1ULL << vector % 64;
+	v->event = x->u.event;
+	return (EXIT_RESUME);
+}
+
+/* RUN's one switch: act on an exit. */
+int
+exit_handle(struct vcpu *v, struct vmexit *x)
+{
+	v->nexits++;
+	switch (x->kind) {
+	case VMEXIT_INTR:
+	case VMEXIT_NMI:
+	case VMEXIT_MCE:
+	case VMEXIT_TIMER:
+	case VMEXIT_WINDOW:
+		return (EXIT_RESUME);
+	case VMEXIT_CPUID:
+		return (exit_cpuid(v, x));
+	case VMEXIT_HLT:
+		return (exit_hlt(v, x));
+	case VMEXIT_IO:
+		return (exit_io(v, x));
+	case VMEXIT_RDMSR:
+		return (exit_rdmsr(v, x));
+	case VMEXIT_WRMSR:
+		return (exit_wrmsr(v, x));
+	case VMEXIT_CR:
+		return (exit_cr(v, x));
+	case VMEXIT_DR:
+		return (exit_dr(v, x));
+	case VMEXIT_XSETBV:
+		return (exit_xsetbv(v, x));
+	case VMEXIT_NPF:
+		return (exit_npf(v, x));
+	case VMEXIT_EXCEPTION:
+		return (exit_exception(v, x));
+	case VMEXIT_UD:
+		return (exit_inject(v, VMM_EX_UD));
+	case VMEXIT_GP:
+		return (exit_inject(v, VMM_EX_GP));
+	case VMEXIT_NOP:
+		return (exit_skip(v, x));
+	case VMEXIT_SHUTDOWN:
+		return (EXIT_USER);
+	case VMEXIT_TASK_SWITCH:
+		return (exit_fatal(v, x, "task switch"));
+	case VMEXIT_ENTRY_FAILED:
+		hv->explain(v, x);
+		return (exit_fatal(v, x, "entry refused"));
+	default:
+		return (exit_fatal(v, x, "unknown exit"));
+	}
+}

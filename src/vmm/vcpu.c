@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * vcpu.c - virtual CPUs: their states, their events, and the one run loop.
+ *
+ *	STOPPED --RUN--> RUNNING --exit to the client, signal--> STOPPED
+ *	STOPPED --TERM--> TERMINATED
+ *	RUNNING --TERM--> REQTERM --next exit--> TERMINATED
+ *	RUNNING --fatal exit--> TERMINATED
+ *
+ * An event reaches the guest in one of three ways, in this order: one whose
+ * delivery an exit interrupted (vcpu.event), an exception that an exit
+ * handler queued (vcpu.exception), the highest waiting vector (vcpu.irq).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <insn.h>
+
+#include "vmm.h"
+
+#define VRP_IRQ_NONE	0xFFFF
+
+/*
+ * Make a VCPU, STOPPED, its registers as after RESETCPU with zeros.
+ * Returns: ENOMEM.
+ */
+int
+vcpu_create(struct vm *vm, uint32_t id, struct vcpu **vp)
+{
+	struct vcpu *v;
+	int error = ENOMEM;
+
+	v = host_alloc(sizeof(*v));
+	if (v == NULL)
+		return (ENOMEM);
+	v->vm = vm;
+	v->id = id;
+	v->cpu = -1;
+	v->state = VCPU_STATE_STOPPED;
+	v->gpr[VCPU_REGS_RFLAGS] = RFLAGS_MBS;
+	v->cr0 = CR0_ET;
+	v->dirty = DIRTY_CR | DIRTY_DR;
+	v->fpu = host_page_alloc(0);
+	if (v->fpu == NULL)
+		goto fail_alloc;
+	error = hv->vcpu_init(v);
+	if (error != 0)
+		goto fail_fpu;
+	hv->vcpu_reset(v);
+	fpu_reset(v);
+	host_mutex_init(&v->lock, "vcpu", RANK_VCPU);
+	*vp = v;
+	return (0);
+
+fail_fpu:
+	host_page_free(v->fpu, 0);
+fail_alloc:
+	host_free(v);
+	return (error);
+}
+
+/* Free a VCPU that nobody can reach. */
+void
+vcpu_free(struct vcpu *v)
+{
+	hv->vcpu_free(v);
+	host_mutex_destroy(&v->lock);
+	host_page_free(v->fpu, 0);
+	host_free(v);
+}
+
+/*
+ * RESETCPU. Everything of the VCPU is as new but the level of INTR; the
+ * rights of guest memory are the VM's and stay.
+ * Locks: the caller holds v->lock.
+ * Returns: EIO: a register the CPU cannot hold, or a combination of them it
+ * cannot enter; nothing changed.
+ */
+int
+vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
+{
+	struct vcpu_reg_state rs = *init;
+
+	rs.vrs_crs[VCPU_REGS_XCR0] = XCR0_X87;	/* whatever was passed */
+	if (regs_check(VM_RWREGS_ALL, &rs) != 0 || regs_check_state(&rs) != 0)
+		return (EIO);
+	hv->vcpu_reset(v);
+	memset(&v->event, 0, sizeof(v->event));
+	memset(&v->exception, 0, sizeof(v->exception));
+	memset(v->irq, 0, sizeof(v->irq));
+	memset(&v->exit, 0, sizeof(v->exit));
+	v->irq0 = false;
+	v->in_pending = 0;
+	v->shadow = false;
+	v->pat = PAT_RESET;
+	fpu_reset(v);
+	pvclock_reset(v);
+	HOST_ASSERT(regs_write(v, VM_RWREGS_ALL, &rs) == 0);
+	hv->tlb_flush(v);
+	return (0);
+}
+
+/* Is the guest in 64-bit mode (and not in compatibility mode)? */
+bool
+vcpu_is_64(struct vcpu *v)
+{
+	struct vcpu_segment_info cs;
+
+	if ((v->efer & EFER_LMA) == 0)
+		return (false);
+	hv->segment(v, VCPU_REGS_CS, &cs);
+	return ((cs.vsi_ar & SEG_L) != 0);
+}
+
+/* Queue an exception; the error code counts for the vectors that have one. */
+void
+vcpu_exception(struct vcpu *v, uint8_t vector, uint32_t error)
+{
+	const uint32_t has_error = 1U << VMM_EX_DF | 1U << VMM_EX_TS |
+	    1U << VMM_EX_NP | 1U << VMM_EX_SS | 1U << VMM_EX_GP |
+	    1U << VMM_EX_PF | 1U << VMM_EX_AC;
+
+	v->exception.valid = true;
+	v->exception.type = EVENT_EXCEPTION;
+	v->exception.vector = vector;
+	/* In real mode no exception pushes an error code. */
+	v->exception.has_error = (has_error >> vector & 1) != 0 &&
+	    (v->cr0 & CR0_PE) != 0;
+	v->exception.error = v->exception.has_error ? error : 0;
+}
+
+/* Queue the exception that a guest access by the driver met. */
+void
+vcpu_fault(struct vcpu *v, const struct hv_event *fault, uint64_t cr2)
+{
+	vcpu_exception(v, fault->vector, fault->error);
+	if (fault->vector == VMM_EX_PF) {
+		v->cr2 = cr2;
+		v->dirty |= DIRTY_CR;
+	}
+}
+
+/*
+ * The guest's instruction of `len` bytes is done: the one place where the
+ * driver advances RIP. A completed instruction ends an STI or MOV SS shadow
+ * and clears RF; with TF it traps.
+ *	APM Vol. 2 13.1.4 "Single Stepping"
+ */
+void
+vcpu_skip(struct vcpu *v, uint8_t len)
+{
+	uint64_t rip = v->gpr[VCPU_REGS_RIP] + len;
+
+	v->gpr[VCPU_REGS_RIP] = vcpu_is_64(v) ? rip : (uint32_t)rip;
+	v->gpr[VCPU_REGS_RFLAGS] &= ~RFLAGS_RF;
+	v->shadow = false;
+	if ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_TF) != 0) {
+		v->dr6 |= DR6_BS;
+		v->dirty |= DIRTY_DR;
+		vcpu_exception(v, VMM_EX_DB, 0);
+	}
+}
+
+static bool
+vcpu_if(const struct vcpu *v)
+{
+	return ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_IF) != 0);
+}
+
+static bool
+vcpu_irq_waiting(const struct vcpu *v)
+{
+	return ((v->irq[0] | v->irq[1] | v->irq[2] | v->irq[3]) != 0);
+}
+
+/* What vrp_irqready says: a vector given to the next RUN is next in line. */
+static bool
+vcpu_irqready(const struct vcpu *v)
+{
+	return (vcpu_if(v) && !vcpu_irq_waiting(v));
+}
+
+/* Take the highest waiting vector out of the set; there is one. */
+static uint8_t
+vcpu_irq_take(struct vcpu *v)
+{
+	int word = 3, bit;
+
+	while (v->irq[word] == 0)
+		word--;
+	bit = 63 - __builtin_clzll(v->irq[word]);
+	v->irq[word] &= ~(1ULL << bit);
+	return (word * 64 + bit);
+}
+
+/*
+ * Load the guest's breakpoint addresses. Only while its DR7 enables one: DR
+ * accesses exit, so otherwise nothing can tell.
+ */
+static void
+dr_enter(const struct vcpu *v)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		insn_write_dr(i, v->dr[i]);
+}
+
+/* Choose the event of the coming entry into v->event, and the window. */
+static void
+vcpu_deliver(struct vcpu *v)
+{
+	bool open = vcpu_if(v) && !v->shadow;
+
+	if (v->event.valid) {
+		;	/* first what was interrupted */
+	} else if (v->exception.valid) {
+		v->event = v->exception;
+		v->exception.valid = false;
+	} else if (open && (v->irq0 || vcpu_irq_waiting(v))) {
+		v->event.valid = true;
+		v->event.type = EVENT_INTR;
+		v->event.has_error = false;
+		v->event.vector = vcpu_irq_waiting(v) ? vcpu_irq_take(v) : 0;
+	}
+	v->irq0 = false;
+
+	hv->inject(v, &v->event);
+	hv->window(v, vcpu_irq_waiting(v) || ATOMIC_GET(&v->intr) != 0);
+}
+
+/*
+ * Enter the guest once.
+ * Locks: none.
+ * Returns: false: not entered, since the VCPU or its thread has to stop.
+ */
+static bool
+vcpu_enter(struct vcpu *v, struct vmexit *x)
+{
+	uint64_t gen;
+	bool dr;
+
+	if (!host_enter_begin())
+		return (false);
+	/* A stop, INTR or change of rights is seen here, or kicks this CPU. */
+	ATOMIC_SET(&v->cpu, (int)host_cpu_self());
+	if (ATOMIC_GET(&v->state) != VCPU_STATE_RUNNING) {
+		ATOMIC_SET(&v->cpu, -1);
+		host_enter_end();
+		return (false);
+	}
+	gen = ATOMIC_GET(&v->vm->npt_gen);
+	if (v->npt_gen != gen) {
+		v->npt_gen = gen;
+		hv->tlb_flush(v);
+	}
+	vcpu_deliver(v);
+	host_fpu_begin();
+	fpu_enter(v);
+	dr = (v->dr7 & DR7_ENABLED) != 0;
+	if (dr)
+		dr_enter(v);
+
+	hv->run(v, x);
+	v->event = x->lost;
+
+	if (dr)
+		host_dr_restore();
+	fpu_leave(v);
+	host_fpu_end();
+	ATOMIC_SET(&v->cpu, -1);
+	host_enter_end();
+	return (true);
+}
+
+/*
+ * Enter until something is for the client.
+ * Returns: 0 with *reason, or RUN's errno.
+ */
+static int
+vcpu_loop(struct vcpu *v, uint16_t *reason)
+{
+	struct vmexit x;
+	int error;
+
+	for (;;) {
+		if (!vcpu_enter(v, &x)) {
+			*reason = VM_EXIT_NONE;
+			return (0);
+		}
+		error = exit_handle(v, &x);
+		if (error == EXIT_USER) {
+			*reason = (uint16_t)x.code;
+			return (0);
+		}
+		if (error != EXIT_RESUME)
+			return (error);
+		if (ATOMIC_GET(&v->intr) && vcpu_irqready(v)) {
+			*reason = hv->window_code;
+			return (0);
+		}
+		host_yield();
+	}
+}
+
+/*
+ * What the client brought: the answer of an IN, and a vector.
+ * Returns: EFAULT: vrp_exit is not readable; nothing changed.
+ */
+static int
+vcpu_run_input(struct vcpu *v, const struct vm_run_params *vrp)
+{
+	uint64_t *rax = &v->gpr[VCPU_REGS_RAX];
+	uint32_t data;
+	uint8_t irq = (uint8_t)vrp->vrp_irq;
+
+	if (vrp->vrp_continue != 0) {
+		if (host_copyin((uintptr_t)vrp->vrp_exit, &v->exit,
+		    sizeof(v->exit)) != 0)
+			return (EFAULT);
+		data = v->exit.vei.vei_data;
+		if (v->exit.vei.vei_dir == VEI_DIR_IN)
+			exit_io_merge(rax, v->in_pending, data);
+	}
+	v->in_pending = 0;
+	v->irq0 = false;
+	if (vrp->vrp_irq != VRP_IRQ_NONE) {
+		if (irq == 0)
+			v->irq0 = true;
+		else
+			v->irq[irq / 64] |= 1ULL << irq % 64;
+	}
+	memset(&v->exit.vei, 0, sizeof(v->exit.vei));
+	return (0);
+}
+
+/* Write vrp_exit: the registers as they are now, and the guest's CPL. */
+static int
+vcpu_run_output(struct vcpu *v, const struct vm_run_params *vrp)
+{
+	regs_read(v, VM_RWREGS_ALL, &v->exit.vrs);
+	v->exit.cpl = hv->cpl(v);
+	if (vrp->vrp_exit == NULL)
+		return (EFAULT);
+	return (host_copyout(&v->exit, (uintptr_t)vrp->vrp_exit,
+	    sizeof(v->exit)));
+}
+
+/* Leave RUNNING for the state that `error` asks for. Was TERM called? */
+static bool
+vcpu_stop(struct vcpu *v, bool fatal)
+{
+	bool term;
+
+	host_mutex_lock(&v->lock);
+	term = v->state == VCPU_STATE_REQTERM;
+	ATOMIC_SET(&v->state, term || fatal ? VCPU_STATE_TERMINATED :
+	    VCPU_STATE_STOPPED);
+	host_mutex_unlock(&v->lock);
+	return (term);
+}
+
+/*
+ * RUN.
+ * Locks: takes v->lock to change the state, holds none in the guest.
+ * Returns: EBUSY: not STOPPED. EFAULT: vrp_exit. EIO: HLT with IF=0. EINVAL:
+ * any other exit that ends the VCPU. ENOMEM, EFAULT: a page could not be had.
+ */
+int
+vcpu_run(struct vcpu *v, struct vm_run_params *vrp)
+{
+	uint16_t reason = VM_EXIT_NONE;
+	int error, copy;
+
+	host_mutex_lock(&v->lock);
+	error = v->state == VCPU_STATE_STOPPED ? 0 : EBUSY;
+	if (error == 0)
+		ATOMIC_SET(&v->state, VCPU_STATE_RUNNING);
+	host_mutex_unlock(&v->lock);
+	if (error != 0)
+		return (error);
+
+	error = vcpu_run_input(v, vrp);
+	if (error != 0) {
+		(void)vcpu_stop(v, false);
+		return (error);
+	}
+	error = vcpu_loop(v, &reason);
+	vrp->vrp_irqready = vcpu_irqready(v);
+	copy = vcpu_run_output(v, vrp);
+	if (vcpu_stop(v, error != 0)) {
+		reason = VM_EXIT_TERMINATED;
+		error = 0;
+	} else if (error == 0 && reason != VM_EXIT_NONE)
+		error = copy;
+	vrp->vrp_exit_reason = reason;
+	return (error);
+}
+
+/* Make a VCPU that is in its guest leave it soon. */
+void
+vcpu_kick(struct vcpu *v)
+{
+	int cpu = ATOMIC_GET(&v->cpu);
+
+	if (cpu >= 0)
+		host_cpu_kick(cpu);
+}
