@@ -227,21 +227,27 @@ void	 vcpu_kick(struct vcpu *);
 void	 vcpu_skip(struct vcpu *, uint8_t len);
 void	 vcpu_exception(struct vcpu *, uint8_t vector, uint32_t error);
 void	 vcpu_fault(struct vcpu *, const struct hv_event *fault, uint64_t cr2);
+bool	 vcpu_irq_waiting(const struct vcpu *);
 bool	 vcpu_is_64(struct vcpu *);	/* 64-bit mode: LMA and CS.L */
 
-/* regs.c - groups of registers between struct vcpu and the interface. */
+/*
+ * regs.c - groups of registers between struct vcpu and the interface.
+ * regs_write judges as regs_check does. regs_check_state ignores XCR0.
+ */
 void	 regs_read(struct vcpu *, uint64_t mask, struct vcpu_reg_state *);
 int	 regs_write(struct vcpu *, uint64_t mask,
 	    const struct vcpu_reg_state *);
 int	 regs_check(uint64_t mask, const struct vcpu_reg_state *);
 int	 regs_check_state(const struct vcpu_reg_state *);
 uint64_t regs_cr4_allowed(void);
+uint64_t regs_efer_allowed(void);
 bool	 regs_xcr0_valid(uint64_t xcr0);
 uint64_t regs_xcr0_allowed(void);
 bool	 regs_canonical(uint64_t);
 bool	 regs_pat_valid(uint64_t);
 
-/* fpu.c - x87, SSE and AVX state. */
+/* fpu.c - x87, SSE and AVX state. fpu_reset also resets XCR0. */
+extern uint64_t fpu_xcr0;		/* a guest may set; 0: no XSAVE */
 void	 fpu_attach(void);
 void	 fpu_reset(struct vcpu *);
 void	 fpu_enter(struct vcpu *);
@@ -251,12 +257,21 @@ void	 fpu_leave(struct vcpu *);
 int	 exit_handle(struct vcpu *, struct vmexit *);
 void	 exit_io_merge(uint64_t *rax, uint8_t size, uint32_t data);
 
-/* cpuid.c */
+/*
+ * cpuid.c - cpuid_attach comes after fpu_attach.
+ * cpuid_shows: whether the guest sees that feature bit. OSXSAVE: cpuid_guest.
+ */
+enum cpuid_word {
+	CPUID_1_ECX, CPUID_1_EDX, CPUID_7_EBX, CPUID_7_ECX, CPUID_7_EDX,
+	CPUID_E1_ECX, CPUID_E1_EDX, CPUID_NWORDS,
+};
 void	 cpuid_attach(void);
+bool	 cpuid_shows(enum cpuid_word, unsigned int bit);
+bool	 cpuid_host_svm(void);		/* the host CPU has SVM, not VMX */
 void	 cpuid_guest(struct vcpu *, uint32_t leaf, uint32_t subleaf,
 	    uint32_t out[4]);
 bool	 cpuid_has_nx(void);
-uint64_t cpuid_phys_mask(void);		/* address bits a CR3 may have */
+uint64_t cpuid_phys_mask(void);		/* bits 0 .. MAXPHYADDR - 1 */
 
 /*
  * msr.c - every MSR a guest can name.
@@ -276,10 +291,11 @@ void	 pvclock_reset(struct vcpu *);
 /*
  * gmem.c - guest memory as the driver reads it.
  *
- * gpa_ptr: the page of `gpa`, taken if it was not; errno of vm_fault().
+ * gpa_ptr: where `gpa` is, to the end of its 4 KiB page; taken if it was
+ * not. The errno of vm_fault().
  * gmem_translate, gmem_read, gmem_write: through the guest's own paging with
- * the access rights of `access`. 0, EFAULT: *fault (and *cr2) is the
- * exception the guest would get, or the errno of gpa_ptr().
+ * the access rights of `access`. 0; EFAULT with fault->event.valid: the
+ * exception the guest would get; else the errno of gpa_ptr().
  */
 #define GMEM_R		0
 #define GMEM_W		NPT_W
