@@ -62,6 +62,7 @@
 
 /* First line of a guest: header, section and code width. */
 .macro GUEST_BEGIN mode
+	.set	GUEST_MODE, \mode
 	.section .text.start, "ax"
 	.ascii	"VMMG"
 	.byte	\mode, 1		/* mode, version */
