@@ -10,12 +10,15 @@
 
 #include "vmm.h"
 
-/* CS.L cannot be set when paging is switched on outside long mode. */
+/* Bits whose change makes cached translations, or the PDPTEs, stale. */
 #define CR0_FLUSH	(CR0_PG | CR0_WP | CR0_PE)
 #define CR_PDPTES	(CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)
 
 #define DR6_WRITABLE	0x0000e00fUL
 #define DR7_WRITABLE	0xffff23ffUL
+
+/* A handler could not do its instruction: the guest gets a fault first. */
+#define EXIT_AGAIN	(-2)
 
 static int
 exit_inject(struct vcpu *v, uint8_t vector)
@@ -52,20 +55,18 @@ exit_fatal(struct vcpu *v, const struct vmexit *x, const char *what)
 /*
  * Read and decode the instruction that exited. A guest that changed it, or
  * its mapping, between the exit and here gets what it would get anyway.
- * Returns: 0, EXIT_RESUME + a queued fault is told by *done, or errno.
+ * Returns: EXIT_AGAIN: a fault was queued. EINVAL: not what exited.
  */
 static int
-exit_fetch(struct vcpu *v, struct vmexit *x, struct insn *in, bool *done)
+exit_fetch(struct vcpu *v, struct vmexit *x, struct insn *in)
 {
 	struct gmem_fault fault;
 	int error;
 
-	*done = false;
 	error = insn_fetch(v, in, &fault);
 	if (error == EFAULT && fault.event.valid) {
 		vcpu_fault(v, &fault.event, fault.cr2);
-		*done = true;
-		return (EXIT_RESUME);
+		return (EXIT_AGAIN);
 	}
 	if (error != 0)
 		return (exit_fatal(v, x, "cannot decode the instruction"));
@@ -73,33 +74,24 @@ exit_fetch(struct vcpu *v, struct vmexit *x, struct insn *in, bool *done)
 	return (0);
 }
 
-/* The exit's instruction is done; its length is the CPU's or decoded. */
+/* Know the length of the exit's instruction: the CPU's, or decoded. */
 static int
-exit_skip(struct vcpu *v, struct vmexit *x)
+exit_length(struct vcpu *v, struct vmexit *x)
 {
 	struct insn in;
-	bool done;
-	int error;
 
-	if (x->insn_len == 0) {
-		error = exit_fetch(v, x, &in, &done);
-		if (error != 0 || done)
-			return (error);
-	}
-	vcpu_skip(v, x->insn_len);
-	return (EXIT_RESUME);
+	return (x->insn_len != 0 ? 0 : exit_fetch(v, x, &in));
 }
 
 static int
 exit_cpuid(struct vcpu *v, struct vmexit *x)
 {
 	uint64_t *g = v->gpr;
-	uint64_t rip = g[VCPU_REGS_RIP];
 	uint32_t r[4];
 	int error;
 
-	error = exit_skip(v, x);
-	if (error != EXIT_RESUME || g[VCPU_REGS_RIP] == rip)
+	error = exit_length(v, x);
+	if (error != 0)
 		return (error);
 	cpuid_guest(v, (uint32_t)g[VCPU_REGS_RAX], (uint32_t)g[VCPU_REGS_RCX],
 	    r);
@@ -107,6 +99,7 @@ exit_cpuid(struct vcpu *v, struct vmexit *x)
 	g[VCPU_REGS_RBX] = r[1];
 	g[VCPU_REGS_RCX] = r[2];
 	g[VCPU_REGS_RDX] = r[3];
+	vcpu_skip(v, x->insn_len);
 	return (EXIT_RESUME);
 }
 
@@ -117,17 +110,15 @@ exit_cpuid(struct vcpu *v, struct vmexit *x)
 static int
 exit_hlt(struct vcpu *v, struct vmexit *x)
 {
-	uint64_t rip = v->gpr[VCPU_REGS_RIP];
 	int error;
 
-	error = exit_skip(v, x);
-	if (error != EXIT_RESUME || v->gpr[VCPU_REGS_RIP] == rip)
+	error = exit_length(v, x);
+	if (error != 0)
 		return (error);
+	vcpu_skip(v, x->insn_len);
 	if ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_IF) == 0)
 		return (EIO);
-	if ((v->irq[0] | v->irq[1] | v->irq[2] | v->irq[3]) != 0)
-		return (EXIT_RESUME);
-	return (EXIT_USER);
+	return (vcpu_irq_waiting(v) ? EXIT_RESUME : EXIT_USER);
 }
 
 /* Ports whose devices the client has. */
@@ -201,30 +192,42 @@ exit_rdmsr(struct vcpu *v, struct vmexit *x)
 	uint64_t value;
 	int error;
 
+	error = exit_length(v, x);
+	if (error != 0)
+		return (error);
 	if (msr_read(v, (uint32_t)v->gpr[VCPU_REGS_RCX], &value) != 0)
 		return (exit_inject(v, VMM_EX_GP));
-	error = exit_skip(v, x);
-	if (error == EXIT_RESUME) {
-		v->gpr[VCPU_REGS_RAX] = (uint32_t)value;
-		v->gpr[VCPU_REGS_RDX] = value >> 32;
-	}
-	return (error);
+	v->gpr[VCPU_REGS_RAX] = (uint32_t)value;
+	v->gpr[VCPU_REGS_RDX] = value >> 32;
+	vcpu_skip(v, x->insn_len);
+	return (EXIT_RESUME);
+}
+
+/* EDX:EAX, what WRMSR and XSETBV write. */
+static uint64_t
+exit_edx_eax(const struct vcpu *v)
+{
+	return (v->gpr[VCPU_REGS_RDX] << 32 |
+	    (uint32_t)v->gpr[VCPU_REGS_RAX]);
 }
 
 /* v->lock keeps WRITEVMPARAMS of another thread off the pvclock. */
 static int
 exit_wrmsr(struct vcpu *v, struct vmexit *x)
 {
-	uint64_t value = v->gpr[VCPU_REGS_RDX] << 32 |
-	    (uint32_t)v->gpr[VCPU_REGS_RAX];
 	int error;
 
+	error = exit_length(v, x);
+	if (error != 0)
+		return (error);
 	host_mutex_lock(&v->lock);
-	error = msr_write(v, (uint32_t)v->gpr[VCPU_REGS_RCX], value);
+	error = msr_write(v, (uint32_t)v->gpr[VCPU_REGS_RCX],
+	    exit_edx_eax(v));
 	host_mutex_unlock(&v->lock);
 	if (error != 0)
 		return (exit_inject(v, VMM_EX_GP));
-	return (exit_skip(v, x));
+	vcpu_skip(v, x->insn_len);
+	return (EXIT_RESUME);
 }
 
 /*
@@ -338,13 +341,13 @@ exit_cr_read(const struct vcpu *v, uint8_t reg)
 
 /* Decode a control or debug register access that the CPU did not. */
 static int
-exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in, bool *done)
+exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
 {
 	struct vmexit_reg *r = &x->u.reg;
 	int error;
 
-	error = exit_fetch(v, x, in, done);
-	if (error != 0 || *done)
+	error = exit_fetch(v, x, in);
+	if (error != 0)
 		return (error);
 	r->gpr = in->gpr;
 	r->reg = in->reg;
@@ -409,14 +412,12 @@ exit_cr(struct vcpu *v, struct vmexit *x)
 	struct gmem_fault fault;
 	struct insn in = { .mem = false };
 	uint64_t mask = vcpu_is_64(v) ? ~0ULL : 0xffffffffULL;
-	bool done;
-	int error;
+	int error = 0;
 
 	if (!r->decoded) {
-		error = exit_reg_decode(v, x, &in, &done);
-		if (error != 0 || done)
+		error = exit_reg_decode(v, x, &in);
+		if (error != 0)
 			return (error);
-		error = 0;
 		if (r->op == REG_LMSW)
 			error = exit_lmsw_source(v, &in, &r->value, &fault);
 		else if (r->op == REG_SMSW)
@@ -460,12 +461,11 @@ exit_dr(struct vcpu *v, struct vmexit *x)
 	struct vmexit_reg *r = &x->u.reg;
 	uint64_t *dr, mask = vcpu_is_64(v) ? ~0ULL : 0xffffffffULL, value;
 	struct insn in;
-	bool done;
-	int error;
+	int error = 0;
 
 	if (!r->decoded) {
-		error = exit_reg_decode(v, x, &in, &done);
-		if (error != 0 || done)
+		error = exit_reg_decode(v, x, &in);
+		if (error != 0)
 			return (error);
 	}
 	if (r->reg == 4 || r->reg == 5) {	/* aliases without CR4.DE */
@@ -504,17 +504,30 @@ exit_dr(struct vcpu *v, struct vmexit *x)
 static int
 exit_xsetbv(struct vcpu *v, struct vmexit *x)
 {
-	uint64_t value = v->gpr[VCPU_REGS_RDX] << 32 |
-	    (uint32_t)v->gpr[VCPU_REGS_RAX];
 	int error;
 
+	error = exit_length(v, x);
+	if (error != 0)
+		return (error);
 	if (hv->cpl(v) != 0 || (uint32_t)v->gpr[VCPU_REGS_RCX] != 0 ||
-	    !regs_xcr0_valid(value))
+	    !regs_xcr0_valid(exit_edx_eax(v)))
 		return (exit_inject(v, VMM_EX_GP));
-	error = exit_skip(v, x);
-	if (error == EXIT_RESUME)
-		v->xcr0 = value;
-	return (error);
+	v->xcr0 = exit_edx_eax(v);
+	vcpu_skip(v, x->insn_len);
+	return (EXIT_RESUME);
+}
+
+/* INVD, WBINVD: the host's caches are not the guest's to empty. */
+static int
+exit_nop(struct vcpu *v, struct vmexit *x)
+{
+	int error;
+
+	error = exit_length(v, x);
+	if (error != 0)
+		return (error);
+	vcpu_skip(v, x->insn_len);
+	return (EXIT_RESUME);
 }
 
 /*
@@ -568,10 +581,9 @@ exit_exception(struct vcpu *v, struct vmexit *x)
 }
 
 /* RUN's one switch: act on an exit. */
-int
-exit_handle(struct vcpu *v, struct vmexit *x)
+static int
+exit_dispatch(struct vcpu *v, struct vmexit *x)
 {
-	v->nexits++;
 	switch (x->kind) {
 	case VMEXIT_INTR:
 	case VMEXIT_NMI:
@@ -604,7 +616,7 @@ exit_handle(struct vcpu *v, struct vmexit *x)
 	case VMEXIT_GP:
 		return (exit_inject(v, VMM_EX_GP));
 	case VMEXIT_NOP:
-		return (exit_skip(v, x));
+		return (exit_nop(v, x));
 	case VMEXIT_SHUTDOWN:
 		return (EXIT_USER);
 	case VMEXIT_TASK_SWITCH:
@@ -615,4 +627,18 @@ exit_handle(struct vcpu *v, struct vmexit *x)
 	default:
 		return (exit_fatal(v, x, "unknown exit"));
 	}
+}
+
+/*
+ * Act on an exit.
+ * Returns: EXIT_RESUME, EXIT_USER, or the errno that ends the VCPU.
+ */
+int
+exit_handle(struct vcpu *v, struct vmexit *x)
+{
+	int error;
+
+	v->nexits++;
+	error = exit_dispatch(v, x);
+	return (error == EXIT_AGAIN ? EXIT_RESUME : error);
 }

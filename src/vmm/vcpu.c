@@ -167,7 +167,8 @@ vcpu_if(const struct vcpu *v)
 	return ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_IF) != 0);
 }
 
-static bool
+/* Does any vector of vrp_irq wait for its turn? */
+bool
 vcpu_irq_waiting(const struct vcpu *v)
 {
 	return ((v->irq[0] | v->irq[1] | v->irq[2] | v->irq[3]) != 0);

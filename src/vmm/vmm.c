@@ -1,0 +1,795 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * vmm.c - the device: attach, open, close and the eleven ioctls. No hardware
+ * here, no guest: find the machine, find the VCPU, make one call, let go.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm.h"
+
+/* An open file: only its identity counts. */
+struct vmm_file {
+	int	unused;
+};
+
+static const struct hv_ops *const vendors[] = { &svm_ops };
+
+const struct hv_ops *hv;		/* NULL: no vendor; set at attach */
+
+static struct host_mutex vmm_lock;
+static struct vm *vmm_vms;		/* lock; newest first */
+static uint32_t vmm_last_id;		/* lock */
+static unsigned int vmm_users;		/* lock; VMs, listed or dying */
+static int *vmm_cpu_error;		/* of cpu_enable, by CPU; -1: off */
+
+/*
+ * VMM mode of the CPUs. The first VM turns it on, on every CPU or none; the
+ * last one turns it off.
+ */
+
+static void
+vmm_enable_this(void *arg)
+{
+	unsigned int cpu = host_cpu_self();
+
+	(void)arg;
+	vmm_cpu_error[cpu] = hv->cpu_enable(cpu);
+}
+
+static void
+vmm_disable_this(void *arg)
+{
+	unsigned int cpu = host_cpu_self();
+
+	(void)arg;
+	if (vmm_cpu_error[cpu] == 0)
+		hv->cpu_disable(cpu);
+	vmm_cpu_error[cpu] = -1;
+}
+
+/* Turn VMM mode off wherever it is on, and free what the CPUs needed. */
+static void
+vmm_cpus_off(unsigned int prepared)
+{
+	unsigned int cpu;
+
+	host_cpu_call_all(vmm_disable_this, NULL);
+	for (cpu = 0; cpu < prepared; cpu++)
+		hv->cpu_release(cpu);
+	host_free(vmm_cpu_error);
+	vmm_cpu_error = NULL;
+}
+
+/*
+ * Turn VMM mode on, on every CPU.
+ * Locks: vmm_lock held.
+ * Returns: ENOMEM; EBUSY: another hypervisor owns a CPU; EIO: a CPU refuses.
+ * Everything is off again then.
+ */
+static int
+vmm_cpus_on(void)
+{
+	unsigned int cpu, n = host_cpu_count(), prepared;
+	int error = 0;
+
+	vmm_cpu_error = host_alloc(n * sizeof(*vmm_cpu_error));
+	if (vmm_cpu_error == NULL)
+		return (ENOMEM);
+	for (cpu = 0; cpu < n; cpu++)
+		vmm_cpu_error[cpu] = -1;
+	for (prepared = 0; prepared < n; prepared++) {
+		error = hv->cpu_prepare(prepared);
+		if (error != 0)
+			goto fail;
+	}
+	host_cpu_call_all(vmm_enable_this, NULL);
+	for (cpu = 0; cpu < n; cpu++) {
+		if (vmm_cpu_error[cpu] <= 0)
+			continue;
+		error = vmm_cpu_error[cpu];
+		host_log("cpu%u: %s", cpu, error == EBUSY ?
+		    "another hypervisor is using it; unload that first" :
+		    "cannot enter VMM mode");
+	}
+	if (error == 0)
+		return (0);
+fail:
+	vmm_cpus_off(prepared);
+	return (error);
+}
+
+/* Count one more VM. Returns: errno of vmm_cpus_on(). */
+static int
+vmm_start(void)
+{
+	int error = 0;
+
+	host_mutex_lock(&vmm_lock);
+	if (vmm_users == 0)
+		error = vmm_cpus_on();
+	if (error == 0)
+		vmm_users++;
+	host_mutex_unlock(&vmm_lock);
+	return (error);
+}
+
+/* Count one less. */
+static void
+vmm_stop(void)
+{
+	host_mutex_lock(&vmm_lock);
+	if (--vmm_users == 0)
+		vmm_cpus_off(host_cpu_count());
+	host_mutex_unlock(&vmm_lock);
+}
+
+/*
+ * VMs: the list holds one reference, each ioctl in progress another.
+ */
+
+/* May the caller act on this VM? decisions.md L2. */
+static bool
+vm_allowed(const struct vm *vm, const struct vmm_file *file,
+    const struct host_caller *who)
+{
+	return (vm->owner == file || vm->uid == who->uid || who->admin);
+}
+
+/*
+ * Find a VM and hold it.
+ * Returns: ENOENT: no such id; EPERM: not the caller's.
+ */
+static int
+vm_get(struct vmm_file *file, uint32_t id, struct vm **vmp)
+{
+	struct host_caller who;
+	struct vm *vm;
+	int error = 0;
+
+	host_caller(&who);
+	host_mutex_lock(&vmm_lock);
+	for (vm = vmm_vms; vm != NULL && vm->id != id; vm = vm->next)
+		continue;
+	if (vm == NULL)
+		error = ENOENT;
+	else if (!vm_allowed(vm, file, &who))
+		error = EPERM;
+	else
+		vm->refs++;
+	host_mutex_unlock(&vmm_lock);
+	*vmp = vm;
+	return (error);
+}
+
+/* Let go of a VM; the last one frees it. */
+static void
+vm_put(struct vm *vm)
+{
+	unsigned int refs;
+
+	host_mutex_lock(&vmm_lock);
+	refs = --vm->refs;
+	host_mutex_unlock(&vmm_lock);
+	if (refs == 0) {
+		vm_free(vm);
+		vmm_stop();
+	}
+}
+
+/*
+ * Find and hold the VM, find the VCPU in it.
+ * Returns: ENOENT, EPERM as vm_get(); ENOENT: no such VCPU.
+ */
+static int
+vcpu_get(struct vmm_file *file, uint32_t vm_id, uint32_t id, struct vcpu **vp)
+{
+	struct vm *vm;
+	int error;
+
+	error = vm_get(file, vm_id, &vm);
+	if (error != 0)
+		return (error);
+	if (id >= vm->ncpus) {
+		vm_put(vm);
+		return (ENOENT);
+	}
+	*vp = vm->vcpu[id];
+	return (0);
+}
+
+static void
+vcpu_put(struct vcpu *v)
+{
+	vm_put(v->vm);
+}
+
+/* Take the VM off the list; false if somebody else did. */
+static bool
+vm_unlist(struct vm *vm)
+{
+	struct vm **p;
+	bool found;
+
+	host_mutex_lock(&vmm_lock);
+	for (p = &vmm_vms; *p != NULL && *p != vm; p = &(*p)->next)
+		continue;
+	found = *p != NULL;
+	if (found)
+		*p = vm->next;
+	host_mutex_unlock(&vmm_lock);
+	return (found);
+}
+
+/*
+ * End a VM: unlist it, stop its VCPUs, drop the list's reference. A thread
+ * inside RUN holds another, and frees the VM when it leaves.
+ * Returns: ENOENT: it had ended already.
+ */
+static int
+vm_terminate(struct vm *vm)
+{
+	struct vcpu *v;
+	unsigned int i;
+
+	if (!vm_unlist(vm))
+		return (ENOENT);
+	for (i = 0; i < vm->ncpus; i++) {
+		v = vm->vcpu[i];
+		host_mutex_lock(&v->lock);
+		if (v->state == VCPU_STATE_RUNNING)
+			ATOMIC_SET(&v->state, VCPU_STATE_REQTERM);
+		else if (v->state == VCPU_STATE_STOPPED)
+			ATOMIC_SET(&v->state, VCPU_STATE_TERMINATED);
+		host_mutex_unlock(&v->lock);
+		vcpu_kick(v);
+	}
+	vm_put(vm);
+	return (0);
+}
+
+/* End every VM that this open file created, or every VM if NULL. */
+static void
+vmm_terminate_all(const struct vmm_file *file)
+{
+	struct vm *vm;
+
+	for (;;) {
+		host_mutex_lock(&vmm_lock);
+		for (vm = vmm_vms; vm != NULL; vm = vm->next)
+			if (file == NULL || vm->owner == file)
+				break;
+		if (vm != NULL)
+			vm->refs++;
+		host_mutex_unlock(&vmm_lock);
+		if (vm == NULL)
+			break;
+		(void)vm_terminate(vm);
+		vm_put(vm);
+	}
+}
+
+/*
+ * The eleven ioctls. Each gets its parameters by value, in *arg; they are
+ * copied back when it returns 0 and the request says so.
+ */
+
+/*
+ * VMM_IOC_CREATE: a VM with its memory and VCPUs, all STOPPED.
+ * Returns: EIO: a CPU does not enter VMM mode; EBUSY: another hypervisor is
+ * using one; EINVAL: memory ranges (vm_ranges_check), then vcp_ncpus not
+ * 1..64; ENOMEM: memory, the memory-lock limit, or a range not all mapped.
+ */
+static int
+vmm_ioc_create(struct vmm_file *file, void *arg)
+{
+	struct vm_create_params *vcp = arg;
+	struct host_caller who;
+	struct vm *vm;
+	uint64_t pages;
+	int error;
+
+	error = vmm_start();
+	if (error != 0)
+		return (error);
+	error = vm_ranges_check(vcp, &pages);
+	if (error == 0 && (vcp->vcp_ncpus == 0 ||
+	    vcp->vcp_ncpus > VMM_MAX_VCPUS_PER_VM))
+		error = EINVAL;
+	host_caller(&who);
+	if (error == 0)
+		error = vm_create(vcp, pages, &who, &vm);
+	if (error != 0) {
+		vmm_stop();
+		return (error);
+	}
+	vm->owner = file;
+	host_mutex_lock(&vmm_lock);
+	vcp->vcp_id = vm->id = ++vmm_last_id;
+	vm->next = vmm_vms;
+	vmm_vms = vm;
+	host_mutex_unlock(&vmm_lock);
+	return (0);
+}
+
+/*
+ * VMM_IOC_RUN: run the guest until something is for the client.
+ * Returns: ENOENT, EPERM; EBUSY: the VCPU is not STOPPED; EFAULT: vrp_exit;
+ * and what ends the VCPU: EIO, EINVAL, EFAULT, ENOMEM (vcpu_run).
+ */
+static int
+vmm_ioc_run(struct vmm_file *file, void *arg)
+{
+	struct vm_run_params *vrp = arg;
+	struct vcpu *v;
+	int error;
+
+	error = vcpu_get(file, vrp->vrp_vm_id, vrp->vrp_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	error = vcpu_run(v, vrp);
+	vcpu_put(v);
+	return (error);
+}
+
+/* One row of INFO. */
+static void
+vm_info(const struct vm *vm, struct vm_info_result *r)
+{
+	unsigned int i;
+
+	r->vir_memory_size = vm->pages >> (20 - PAGE_SHIFT_4K);
+	r->vir_used_size = vm->npt.pages << PAGE_SHIFT_4K;
+	r->vir_ncpus = vm->ncpus;
+	for (i = 0; i < vm->ncpus; i++)
+		r->vir_vcpu_state[i] = ATOMIC_GET(&vm->vcpu[i]->state);
+	r->vir_creator_pid = vm->pid;
+	r->vir_id = vm->id;
+	memcpy(r->vir_name, vm->name, sizeof(r->vir_name));
+}
+
+/*
+ * Fill `rows`, if it is not NULL, with the VMs the caller may act on.
+ * Locks: takes vmm_lock.
+ * Returns: their number, at most `max` if rows are filled.
+ */
+static size_t
+vmm_list(const struct vmm_file *file, struct vm_info_result *rows, size_t max)
+{
+	struct host_caller who;
+	struct vm *vm;
+	size_t n = 0;
+
+	host_caller(&who);
+	host_mutex_lock(&vmm_lock);
+	for (vm = vmm_vms; vm != NULL; vm = vm->next) {
+		if (!vm_allowed(vm, file, &who))
+			continue;
+		if (rows != NULL && n == max)
+			break;
+		if (rows != NULL)
+			vm_info(vm, &rows[n]);
+		n++;
+	}
+	host_mutex_unlock(&vmm_lock);
+	return (n);
+}
+
+/*
+ * VMM_IOC_INFO: the VMs, newest first. Too small a buffer gets none, and the
+ * size that is needed.
+ * Returns: ENOMEM; EFAULT: vip_info.
+ */
+static int
+vmm_ioc_info(struct vmm_file *file, void *arg)
+{
+	struct vm_info_params *vip = arg;
+	struct vm_info_result *rows;
+	size_t n, bytes;
+	int error;
+
+	n = vmm_list(file, NULL, 0);
+	bytes = n * sizeof(*rows);
+	vip->vip_info_ct = 0;
+	if (vip->vip_size < bytes) {
+		vip->vip_size = bytes;
+		return (0);
+	}
+	if (n == 0)
+		return (0);
+	rows = host_alloc(bytes);
+	if (rows == NULL)
+		return (ENOMEM);
+	n = vmm_list(file, rows, n);
+	error = host_copyout(rows, (uintptr_t)vip->vip_info,
+	    n * sizeof(*rows));
+	host_free(rows);
+	if (error == 0)
+		vip->vip_info_ct = n;
+	return (error);
+}
+
+/*
+ * VMM_IOC_TERM: end a VM. A VCPU inside RUN leaves with VM_EXIT_TERMINATED.
+ * Returns: ENOENT, EPERM.
+ */
+static int
+vmm_ioc_term(struct vmm_file *file, void *arg)
+{
+	struct vm_terminate_params *vtp = arg;
+	struct vm *vm;
+	int error;
+
+	error = vm_get(file, vtp->vtp_vm_id, &vm);
+	if (error != 0)
+		return (error);
+	error = vm_terminate(vm);
+	vm_put(vm);
+	return (error);
+}
+
+/*
+ * VMM_IOC_RESETCPU: a VCPU as new, with these registers.
+ * Returns: ENOENT, EPERM; EBUSY: not STOPPED; EIO: the CPU cannot enter that
+ * state (vcpu_reset).
+ */
+static int
+vmm_ioc_resetcpu(struct vmm_file *file, void *arg)
+{
+	struct vm_resetcpu_params *vrp = arg;
+	struct vcpu *v;
+	int error;
+
+	error = vcpu_get(file, vrp->vrp_vm_id, vrp->vrp_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	host_mutex_lock(&v->lock);
+	error = v->state != VCPU_STATE_STOPPED ? EBUSY :
+	    vcpu_reset(v, &vrp->vrp_init_state);
+	host_mutex_unlock(&v->lock);
+	vcpu_put(v);
+	return (error);
+}
+
+/*
+ * VMM_IOC_INTR: the level of the client's interrupt controller.
+ * Returns: ENOENT, EPERM.
+ */
+static int
+vmm_ioc_intr(struct vmm_file *file, void *arg)
+{
+	struct vm_intr_params *vip = arg;
+	struct vcpu *v;
+	int error;
+
+	error = vcpu_get(file, vip->vip_vm_id, vip->vip_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	ATOMIC_SET(&v->intr, vip->vip_intr);
+	if (vip->vip_intr != 0)
+		vcpu_kick(v);
+	vcpu_put(v);
+	return (0);
+}
+
+/*
+ * VMM_IOC_READREGS: the groups of vrwp_mask; the others are left alone.
+ * Returns: ENOENT, EPERM; EBUSY: RUNNING or REQTERM.
+ */
+static int
+vmm_ioc_readregs(struct vmm_file *file, void *arg)
+{
+	struct vm_rwregs_params *vrwp = arg;
+	struct vcpu *v;
+	int error;
+
+	error = vcpu_get(file, vrwp->vrwp_vm_id, vrwp->vrwp_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	host_mutex_lock(&v->lock);
+	if (v->state == VCPU_STATE_RUNNING || v->state == VCPU_STATE_REQTERM)
+		error = EBUSY;
+	else
+		regs_read(v, vrwp->vrwp_mask, &vrwp->vrwp_regs);
+	host_mutex_unlock(&v->lock);
+	vcpu_put(v);
+	return (error);
+}
+
+/*
+ * VMM_IOC_WRITEREGS: the groups of vrwp_mask.
+ * Returns: ENOENT, EPERM; EBUSY: not STOPPED; EINVAL: a register cannot have
+ * that value (regs_check), nothing was written.
+ */
+static int
+vmm_ioc_writeregs(struct vmm_file *file, void *arg)
+{
+	struct vm_rwregs_params *vrwp = arg;
+	struct vcpu *v;
+	int error;
+
+	error = vcpu_get(file, vrwp->vrwp_vm_id, vrwp->vrwp_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	host_mutex_lock(&v->lock);
+	error = v->state != VCPU_STATE_STOPPED ? EBUSY :
+	    regs_write(v, vrwp->vrwp_mask, &vrwp->vrwp_regs);
+	host_mutex_unlock(&v->lock);
+	vcpu_put(v);
+	return (error);
+}
+
+/*
+ * VMM_IOC_READVMPARAMS: the pvclock of a VCPU, in any state.
+ * Returns: ENOENT, EPERM.
+ */
+static int
+vmm_ioc_readvmparams(struct vmm_file *file, void *arg)
+{
+	struct vm_rwvmparams_params *vpp = arg;
+	struct vcpu *v;
+	int error;
+
+	error = vcpu_get(file, vpp->vpp_vm_id, vpp->vpp_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	host_mutex_lock(&v->lock);
+	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_VERSION)
+		vpp->vpp_pvclock_version = v->pvclock_version;
+	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_SYSTEM_GPA)
+		vpp->vpp_pvclock_system_gpa = v->pvclock_gpa;
+	host_mutex_unlock(&v->lock);
+	vcpu_put(v);
+	return (0);
+}
+
+/*
+ * VMM_IOC_WRITEVMPARAMS: version first, then the address, which is judged as
+ * a guest's write of MSR 0x4b564d01 would be.
+ * Returns: ENOENT, EPERM; EINVAL: the address; nothing changed.
+ */
+static int
+vmm_ioc_writevmparams(struct vmm_file *file, void *arg)
+{
+	struct vm_rwvmparams_params *vpp = arg;
+	struct vcpu *v;
+	uint32_t version;
+	int error;
+
+	error = vcpu_get(file, vpp->vpp_vm_id, vpp->vpp_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	host_mutex_lock(&v->lock);
+	version = v->pvclock_version;
+	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_VERSION)
+		v->pvclock_version = vpp->vpp_pvclock_version;
+	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_SYSTEM_GPA)
+		error = pvclock_set(v, vpp->vpp_pvclock_system_gpa);
+	if (error != 0)
+		v->pvclock_version = version;
+	host_mutex_unlock(&v->lock);
+	vcpu_put(v);
+	return (error);
+}
+
+/*
+ * VMM_IOC_MPROTECT_EPT: what the guest may do with a part of its memory.
+ * Returns: ENOENT, EPERM; EBUSY: the VCPU is not STOPPED; EINVAL, EFAULT,
+ * ENOMEM as vm_protect().
+ */
+static int
+vmm_ioc_mprotect(struct vmm_file *file, void *arg)
+{
+	struct vm_mprotect_ept_params *vmep = arg;
+	struct vcpu *v;
+	int error;
+
+	error = vcpu_get(file, vmep->vmep_vm_id, vmep->vmep_vcpu_id, &v);
+	if (error != 0)
+		return (error);
+	host_mutex_lock(&v->lock);
+	error = v->state != VCPU_STATE_STOPPED ? EBUSY :
+	    vm_protect(v->vm, vmep);
+	host_mutex_unlock(&v->lock);
+	vcpu_put(v);
+	return (error);
+}
+
+/*
+ * Dispatch. Linux and BSD encode the direction of a request differently; its
+ * group, number and size decide (decisions.md C1).
+ */
+
+struct vmm_request {
+	uint16_t	size;		/* 0: no such number */
+	bool		out;		/* parameters are copied back */
+	int		(*fn)(struct vmm_file *, void *);
+};
+
+static const struct vmm_request vmm_requests[] = {
+	[1] = { sizeof(struct vm_create_params), true, vmm_ioc_create },
+	[2] = { sizeof(struct vm_run_params), true, vmm_ioc_run },
+	[3] = { sizeof(struct vm_info_params), true, vmm_ioc_info },
+	[4] = { sizeof(struct vm_terminate_params), false, vmm_ioc_term },
+	[5] = { sizeof(struct vm_resetcpu_params), false, vmm_ioc_resetcpu },
+	[6] = { sizeof(struct vm_intr_params), false, vmm_ioc_intr },
+	[7] = { sizeof(struct vm_rwregs_params), true, vmm_ioc_readregs },
+	[8] = { sizeof(struct vm_rwregs_params), false, vmm_ioc_writeregs },
+	[9] = { sizeof(struct vm_rwvmparams_params), true,
+	    vmm_ioc_readvmparams },
+	[10] = { sizeof(struct vm_rwvmparams_params), false,
+	    vmm_ioc_writevmparams },
+	[11] = { sizeof(struct vm_mprotect_ept_params), false,
+	    vmm_ioc_mprotect },
+};
+
+#define IOC_NR(cmd)	((cmd) & 0xff)
+#define IOC_GROUP(cmd)	((cmd) >> 8 & 0xff)
+#define IOC_LEN(cmd)	((cmd) >> 16 & 0x1fff)
+
+static const struct vmm_request *
+vmm_request(uint32_t cmd)
+{
+	const struct vmm_request *r;
+
+	if (IOC_GROUP(cmd) != 'V' ||
+	    IOC_NR(cmd) >= sizeof(vmm_requests) / sizeof(vmm_requests[0]))
+		return (NULL);
+	r = &vmm_requests[IOC_NR(cmd)];
+	return (r->size != 0 && r->size == IOC_LEN(cmd) ? r : NULL);
+}
+
+/* A CREATE whose answer the client cannot read never happened. */
+static void
+vmm_undo_create(struct vmm_file *file, uint32_t id)
+{
+	struct vm_terminate_params vtp = { .vtp_vm_id = id };
+
+	(void)vmm_ioc_term(file, &vtp);
+	host_mutex_lock(&vmm_lock);
+	if (vmm_last_id == id)
+		vmm_last_id--;
+	host_mutex_unlock(&vmm_lock);
+}
+
+/*
+ * An ioctl of a client.
+ * Locks: none held.
+ * Returns: ENOTTY: no such request; EFAULT: `arg` cannot be read, or written
+ * where the request returns something; else the request's own.
+ */
+int
+vmm_ioctl(struct vmm_file *file, uint32_t cmd, uint64_t arg)
+{
+	const struct vmm_request *r = vmm_request(cmd);
+	union {
+		struct vm_create_params		create;
+		struct vm_resetcpu_params	reset;
+		struct vm_rwregs_params		regs;
+	} p;
+	int error;
+
+	if (r == NULL)
+		return (ENOTTY);
+	error = host_copyin(arg, &p, r->size);
+	if (error != 0)
+		return (error);
+	error = r->fn(file, &p);
+	if (error != 0 || !r->out)
+		return (error);
+	error = host_copyout(&p, arg, r->size);
+	if (error != 0 && r->fn == vmm_ioc_create)
+		vmm_undo_create(file, p.create.vcp_id);
+	return (error);
+}
+
+/* The device is opened. Returns: ENODEV: no vendor attached; ENOMEM. */
+int
+vmm_open(struct vmm_file **file)
+{
+	if (hv == NULL)
+		return (ENODEV);
+	*file = host_alloc(sizeof(**file));
+	return (*file == NULL ? ENOMEM : 0);
+}
+
+/* The last descriptor of an open file is gone: its VMs end (L1). */
+void
+vmm_close(struct vmm_file *file)
+{
+	vmm_terminate_all(file);
+	host_free(file);
+}
+
+/*
+ * Find the vendor of this CPU and say which.
+ * Returns: ENODEV: none, the log says why; ENOMEM.
+ */
+int
+vmm_attach(void)
+{
+	const char *why = "no known CPU vendor";
+	unsigned int i;
+	int error = ENODEV;
+
+	host_mutex_init(&vmm_lock, "vmm", RANK_VMM);
+	for (i = 0; i < sizeof(vendors) / sizeof(vendors[0]); i++) {
+		error = vendors[i]->probe(&why);
+		if (error == 0)
+			break;
+	}
+	if (error != 0) {
+		host_log("not attached: %s", why);
+		return (error);
+	}
+	error = vendors[i]->attach();
+	if (error != 0)
+		return (error);
+	hv = vendors[i];
+	fpu_attach();
+	cpuid_attach();
+	host_log("at mainbus0: %s", hv->banner);
+	return (0);
+}
+
+/* No file is open and no VM is left. */
+void
+vmm_detach(void)
+{
+	if (hv != NULL) {
+		HOST_ASSERT(vmm_users == 0);
+		hv->detach();
+	}
+	hv = NULL;
+	host_mutex_destroy(&vmm_lock);
+}
+
+/*
+ * A CPU comes online; on that CPU, interrupts off.
+ * Returns: EBUSY, EIO: VMs exist and it cannot enter VMM mode.
+ */
+int
+vmm_cpu_online(unsigned int cpu)
+{
+	if (vmm_cpu_error == NULL)
+		return (0);
+	vmm_cpu_error[cpu] = hv->cpu_enable(cpu);
+	return (vmm_cpu_error[cpu]);
+}
+
+/* A CPU goes offline; on that CPU, interrupts off. */
+void
+vmm_cpu_offline(unsigned int cpu)
+{
+	(void)cpu;
+	if (vmm_cpu_error != NULL)
+		vmm_disable_this(NULL);
+}
+
+/* The machine goes to sleep: every VM ends, VMM mode goes off with the last. */
+void
+vmm_suspend(void)
+{
+	if (hv == NULL)
+		return;
+	vmm_terminate_all(NULL);
+	host_log("suspend: all VMs have ended");
+}
+
+/* Nothing to bring back: the next CREATE turns VMM mode on. */
+void
+vmm_resume(void)
+{
+}
+
+/* Call `fn` for each VM. Locks: holds vmm_lock around it. */
+void
+vmm_visit(void (*fn)(struct vm *, void *), void *arg)
+{
+	struct vm *vm;
+
+	host_mutex_lock(&vmm_lock);
+	for (vm = vmm_vms; vm != NULL; vm = vm->next)
+		fn(vm, arg);
+	host_mutex_unlock(&vmm_lock);
+}
