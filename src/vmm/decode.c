@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * decode.c - length and operands of the instructions that exit.
+ *
+ * SVM without next-RIP saving tells neither; a CPU without decode assists
+ * tells no operands. Only the instructions of enum insn_op are known, and
+ * those the CPU has already accepted, so nothing here judges privilege.
+ * SDM Vol. 2A 2.1 "Instruction Format for Protected Mode, Real-Address Mode,
+ * and Virtual-8086 Mode", 2.2.1 "REX Prefixes".
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm.h"
+
+#define INSN_MAX	15
+#define DECODE_MORE	(-1)		/* the bytes do not suffice */
+
+#define REX_W		8
+#define REX_R		4
+#define REX_X		2
+#define REX_B		1
+
+/* Order of the encoding, in indices of vrs_gprs[]. */
+static const uint8_t gpr_of[16] = {
+	VCPU_REGS_RAX, VCPU_REGS_RCX, VCPU_REGS_RDX, VCPU_REGS_RBX,
+	VCPU_REGS_RSP, VCPU_REGS_RBP, VCPU_REGS_RSI, VCPU_REGS_RDI,
+	VCPU_REGS_R8, VCPU_REGS_R9, VCPU_REGS_R10, VCPU_REGS_R11,
+	VCPU_REGS_R12, VCPU_REGS_R13, VCPU_REGS_R14, VCPU_REGS_R15,
+};
+
+/* Base and index of the 16-bit forms, by ModRM.rm. */
+static const int8_t base16[8] = {
+	VCPU_REGS_RBX, VCPU_REGS_RBX, VCPU_REGS_RBP, VCPU_REGS_RBP,
+	VCPU_REGS_RSI, VCPU_REGS_RDI, VCPU_REGS_RBP, VCPU_REGS_RBX,
+};
+static const int8_t index16[8] = {
+	VCPU_REGS_RSI, VCPU_REGS_RDI, VCPU_REGS_RSI, VCPU_REGS_RDI,
+	-1, -1, -1, -1,
+};
+
+struct decoder {
+	const uint8_t	*p;
+	size_t		 n;
+	size_t		 pos;
+	int		 bits;
+	uint8_t		 rex;
+	bool		 lock, rep, opsize, addrsize;
+	int8_t		 seg;		/* override, or -1 */
+};
+
+/* The next byte. Returns: EINVAL after the 15th, DECODE_MORE at the end. */
+static int
+decode_byte(struct decoder *d, uint8_t *b)
+{
+	if (d->pos == INSN_MAX)
+		return (EINVAL);
+	if (d->pos == d->n)
+		return (DECODE_MORE);
+	*b = d->p[d->pos++];
+	return (0);
+}
+
+/* A displacement of `size` bytes, sign-extended. */
+static int
+decode_disp(struct decoder *d, unsigned int size, int32_t *disp)
+{
+	uint32_t u = 0;
+	uint8_t b;
+	unsigned int i;
+	int error;
+
+	for (i = 0; i < size; i++) {
+		error = decode_byte(d, &b);
+		if (error != 0)
+			return (error);
+		u |= (uint32_t)b << 8 * i;
+	}
+	*disp = size == 1 ? (int8_t)u : size == 2 ? (int16_t)u : (int32_t)u;
+	return (0);
+}
+
+/* A segment override; 64-bit mode ignores all but FS and GS. */
+static void
+decode_segment(struct decoder *d, int8_t seg)
+{
+	if (d->bits != 64 || seg == VCPU_REGS_FS || seg == VCPU_REGS_GS)
+		d->seg = seg;
+}
+
+/*
+ * Prefixes, in any order; *op is the first byte after them. REX counts only
+ * directly before the opcode.
+ */
+static int
+decode_prefixes(struct decoder *d, uint8_t *op)
+{
+	int error;
+
+	while ((error = decode_byte(d, op)) == 0) {
+		if (d->bits == 64 && (*op & 0xf0) == 0x40) {
+			d->rex = *op;
+			continue;
+		}
+		switch (*op) {
+		case 0x66:	d->opsize = true; break;
+		case 0x67:	d->addrsize = true; break;
+		case 0xf0:	d->lock = true; break;
+		case 0xf2:
+		case 0xf3:	d->rep = true; break;
+		case 0x26:	decode_segment(d, VCPU_REGS_ES); break;
+		case 0x2e:	decode_segment(d, VCPU_REGS_CS); break;
+		case 0x36:	decode_segment(d, VCPU_REGS_SS); break;
+		case 0x3e:	decode_segment(d, VCPU_REGS_DS); break;
+		case 0x64:	decode_segment(d, VCPU_REGS_FS); break;
+		case 0x65:	decode_segment(d, VCPU_REGS_GS); break;
+		default:	return (0);
+		}
+		d->rex = 0;
+	}
+	return (error);
+}
+
+/*
+ * The memory operand that a ModRM byte announces: base, index, displacement.
+ * SDM Vol. 2A 2.1.5 "Addressing-Mode Encoding of ModR/M and SIB Bytes".
+ */
+static int
+decode_mem(struct decoder *d, uint8_t modrm, struct insn *in)
+{
+	uint8_t mod = modrm >> 6, rm = modrm & 7, sib;
+	unsigned int size = mod == 1 ? 1 : mod == 2 ? 4 : 0;
+	int error;
+
+	in->mem = true;
+	if (in->addrsize == 2) {
+		in->base = base16[rm];
+		in->index = index16[rm];
+		if (mod == 0 && rm == 6)
+			in->base = -1;
+		size = mod == 2 || in->base == -1 ? 2 : size;
+	} else if (rm == 4) {
+		error = decode_byte(d, &sib);
+		if (error != 0)
+			return (error);
+		in->scale = 1 << (sib >> 6);
+		in->index = gpr_of[(sib >> 3 & 7) | ((d->rex & REX_X) << 2)];
+		if (in->index == VCPU_REGS_RSP)
+			in->index = -1;
+		in->base = gpr_of[(sib & 7) | ((d->rex & REX_B) << 3)];
+		if (mod == 0 && (sib & 7) == 5) {
+			in->base = -1;
+			size = 4;
+		}
+	} else if (mod == 0 && rm == 5) {
+		in->riprel = d->bits == 64;
+		size = 4;
+	} else
+		in->base = gpr_of[rm | ((d->rex & REX_B) << 3)];
+
+	in->seg = in->base == VCPU_REGS_RSP || in->base == VCPU_REGS_RBP ?
+	    VCPU_REGS_SS : VCPU_REGS_DS;
+	if (d->seg >= 0)
+		in->seg = d->seg;
+	return (decode_disp(d, size, &in->disp));
+}
+
+/*
+ * MOV to and from control (0F 20, 22) and debug registers (0F 21, 23): always
+ * a register, whatever mod says. LOCK makes CR0 CR8 in any mode on AMD.
+ * APM Vol. 3 "MOV CRn".
+ */
+static int
+decode_mov(struct decoder *d, uint8_t op, struct insn *in)
+{
+	uint8_t modrm;
+	int error;
+
+	error = decode_byte(d, &modrm);
+	if (error != 0)
+		return (error);
+	in->op = INSN_MOV_FROM_CR;
+	if ((op & 1) != 0)
+		in->op = INSN_MOV_FROM_DR;
+	if ((op & 2) != 0)
+		in->op = in->op == INSN_MOV_FROM_CR ? INSN_MOV_TO_CR :
+		    INSN_MOV_TO_DR;
+	in->opsize = d->bits == 64 ? 8 : 4;
+	in->reg = (modrm >> 3 & 7) | (d->rex & REX_R) << 1;
+	in->gpr = gpr_of[(modrm & 7) | (d->rex & REX_B) << 3];
+	if (!d->lock)
+		return (0);
+	if ((op & 1) != 0 || in->reg != 0)
+		return (EINVAL);
+	in->reg = 8;
+	return (0);
+}
+
+/* 0F 01: SMSW, LMSW and XSETBV. */
+static int
+decode_group7(struct decoder *d, struct insn *in)
+{
+	uint8_t modrm;
+	int error;
+
+	error = decode_byte(d, &modrm);
+	if (error != 0)
+		return (error);
+	if (modrm == 0xd1) {
+		in->op = INSN_XSETBV;
+		return (d->rep || d->opsize ? EINVAL : 0);
+	}
+	switch (modrm >> 3 & 7) {
+	case 4:
+		in->op = INSN_SMSW;
+		break;
+	case 6:
+		in->op = INSN_LMSW;
+		break;
+	default:
+		return (EINVAL);
+	}
+	if (modrm >> 6 != 3 || in->op == INSN_LMSW)
+		in->opsize = 2;
+	if (modrm >> 6 != 3)
+		return (decode_mem(d, modrm, in));
+	in->gpr = gpr_of[(modrm & 7) | (d->rex & REX_B) << 3];
+	return (0);
+}
+
+/* The opcodes of two bytes, the first being 0F. */
+static int
+decode_0f(struct decoder *d, struct insn *in)
+{
+	uint8_t op;
+	int error;
+
+	error = decode_byte(d, &op);
+	if (error != 0)
+		return (error);
+	if ((op & 0xfc) == 0x20)
+		return (decode_mov(d, op, in));
+	if (d->lock)
+		return (EINVAL);
+	switch (op) {
+	case 0x01:	return (decode_group7(d, in));
+	case 0x06:	in->op = INSN_CLTS; break;
+	case 0x08:	in->op = INSN_INVD; break;
+	case 0x09:	in->op = INSN_WBINVD; break;
+	case 0x30:	in->op = INSN_WRMSR; break;
+	case 0x32:	in->op = INSN_RDMSR; break;
+	case 0xa2:	in->op = INSN_CPUID; break;
+	default:	return (EINVAL);
+	}
+	return (0);
+}
+
+/* insn_decode(), or DECODE_MORE: it goes on after the `n` bytes. */
+static int
+decode(const uint8_t *p, size_t n, int bits, struct insn *in)
+{
+	struct decoder d = { .p = p, .n = n, .bits = bits, .seg = -1 };
+	uint8_t op;
+	int error;
+
+	memset(in, 0, sizeof(*in));
+	error = decode_prefixes(&d, &op);
+	if (error != 0)
+		return (error);
+	in->opsize = (d.rex & REX_W) != 0 ? 8 :
+	    d.opsize != (bits == 16) ? 2 : 4;
+	in->addrsize = bits == 64 ? 8 : bits == 16 ? 2 : 4;
+	if (d.addrsize)
+		in->addrsize = bits == 32 ? 2 : 4;
+	in->base = in->index = -1;
+	in->scale = 1;
+	in->seg = VCPU_REGS_DS;
+	if (op == 0x0f)
+		error = decode_0f(&d, in);
+	else if (op == 0xf4 && !d.lock)
+		in->op = INSN_HLT;
+	else
+		error = EINVAL;
+	in->len = d.pos;
+	return (error);
+}
+
+/*
+ * Decodes one instruction of 16-, 32- or 64-bit code. Pure.
+ *
+ * Returns:
+ *	EINVAL	none of enum insn_op, longer than `n` or than 15 bytes
+ */
+int
+insn_decode(const uint8_t *p, size_t n, int bits, struct insn *in)
+{
+	return (decode(p, n, bits, in) == 0 ? 0 : EINVAL);
+}
+
+/*
+ * Reads and decodes the instruction at CS:RIP. The next page is touched only
+ * when the instruction goes on there: it may not be mapped.
+ *
+ * Locks: takes vm.lock.
+ * Returns:
+ *	EFAULT	with fault->event.valid: what a fetch would raise
+ *	EINVAL	as insn_decode(); another VCPU may have changed the code
+ *	others	from gpa_ptr()
+ */
+int
+insn_fetch(struct vcpu *v, struct insn *in, struct gmem_fault *fault)
+{
+	struct vcpu_segment_info cs;
+	uint8_t buf[INSN_MAX];
+	uint64_t va = v->gpr[VCPU_REGS_RIP];
+	size_t n;
+	int bits = 64, error;
+
+	if (!vcpu_is_64(v)) {
+		hv->segment(v, VCPU_REGS_CS, &cs);
+		bits = (cs.vsi_ar & SEG_DB) != 0 ? 32 : 16;
+		va = (uint32_t)(cs.vsi_base + (uint32_t)va);
+	}
+	n = PAGE_SIZE_4K - (va & (PAGE_SIZE_4K - 1));
+	if (n > sizeof(buf))
+		n = sizeof(buf);
+	error = gmem_read(v, va, buf, n, GMEM_X, fault);
+	if (error != 0)
+		return (error);
+	error = decode(buf, n, bits, in);
+	if (error != DECODE_MORE)
+		return (error);
+	error = gmem_read(v, va + n, buf + n, sizeof(buf) - n, GMEM_X, fault);
+	if (error != 0)
+		return (error);
+	return (insn_decode(buf, sizeof(buf), bits, in));
+}
+
+/*
+ * Linear address of the memory operand. In 64-bit mode only FS and GS have a
+ * base. Limits are not checked: the exit came before the CPU looked, and a
+ * guest that depends on it gains nothing.
+ */
+uint64_t
+insn_ea(struct vcpu *v, const struct insn *in)
+{
+	struct vcpu_segment_info seg;
+	uint64_t ea = (uint64_t)(int64_t)in->disp;
+	bool is64 = vcpu_is_64(v);
+
+	if (in->base >= 0)
+		ea += v->gpr[in->base];
+	if (in->index >= 0)
+		ea += v->gpr[in->index] * in->scale;
+	if (in->riprel)
+		ea += v->gpr[VCPU_REGS_RIP] + in->len;
+	if (in->addrsize == 2)
+		ea = (uint16_t)ea;
+	else if (in->addrsize == 4)
+		ea = (uint32_t)ea;
+	if (is64 && in->seg != VCPU_REGS_FS && in->seg != VCPU_REGS_GS)
+		return (ea);
+	hv->segment(v, in->seg, &seg);
+	ea += seg.vsi_base;
+	return (is64 ? ea : (uint32_t)ea);
+}
