@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * main.c - vmctl, the command line of vmm.
+ *
+ * Exit status: 0 done; 1 a failure, told in one line; 2 a usage error, told
+ * in one line that names the thing and the remedy.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmctl.h"
+
+/* What is no command of the table: these own the whole command line. */
+static const struct {
+	const char	*name, *args, *help;
+} modes[] = {
+	{ "tour", "[-n NONCE]", "each ioctl once, with a guest" },
+	{ "shell", "", "a prompt for the commands below" },
+	{ "exec", "'CMD; CMD; ...'", "the commands, one after the other" },
+};
+
+/* One line on stderr. Returns `status`, so that callers can return this. */
+int
+ctl_error(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fprintf(stderr, "vmctl: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return (status);
+}
+
+/* The whole help, from the tables. */
+static int
+usage(struct ctl *ctl)
+{
+	char *help[] = { "help" };
+	size_t i;
+
+	printf("usage: vmctl COMMAND [ARGUMENT...]\n\n");
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		printf("  %-8s%-24s %s\n", modes[i].name, modes[i].args,
+		    modes[i].help);
+	putchar('\n');
+	return (ctl_exec(ctl, 1, help));
+}
+
+/*
+ * `exec` and single commands end at the first failure and return it; the VMs
+ * they made end with the process.
+ */
+int
+main(int argc, char **argv)
+{
+	static struct ctl ctl = { .fd = -1 };
+	int status;
+
+	if (argc < 2)
+		return (ctl_error(CTL_USAGE,
+		    "no command given; `vmctl help' lists them"));
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (strcmp(argv[1], "tour") == 0)
+		return (tour_main(argc - 1, argv + 1));
+	if (strcmp(argv[1], "help") == 0 && argc == 2)
+		status = usage(&ctl);
+	else if (strcmp(argv[1], "shell") == 0) {
+		if (argc > 2)
+			return (ctl_error(CTL_USAGE,
+			    "shell: takes no argument, not `%s'", argv[2]));
+		status = shell_main(&ctl);
+	} else if (strcmp(argv[1], "exec") == 0) {
+		if (argc != 3)
+			return (ctl_error(CTL_USAGE, "exec: takes one word; "
+			    "quote the commands: vmctl exec 'create; info'"));
+		status = ctl_exec_line(&ctl, argv[2]);
+	} else
+		status = ctl_exec(&ctl, argc - 1, argv + 1);
+	ctl_close(&ctl);
+	if (fflush(stdout) != 0)
+		status = ctl_error(CTL_FAIL, "standard output: cannot write");
+	return (status);
+}

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * tour.c - `vmctl tour': every ioctl once, each with a guest that proves it.
+ *
+ * A row sees what it claims on both sides: what the guest reported, and what
+ * the client finds in registers, memory or INFO. The nonce in the last column
+ * is what the guest handed back, not what it was given.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tour.h"
+#include "../../guests/guest.h"
+
+#define MEMORY		(8 * CLIENT_MIB)
+#define COUNT		0x700		/* of tour_guests.S */
+#define VECTOR		0x30
+#define PAGE		0x20000UL	/* free, clear of the image */
+#define LOOPS		1000
+#define PATIENCE	2000		/* milliseconds */
+
+/* Gives up the row, with the reason, when a step failed. */
+#define TRY(step) do {							\
+	const char *why_ = (step);					\
+	if (why_ != NULL)						\
+		return (why_);						\
+} while (0)
+
+/* Gives up the row unless `cond`. */
+#define WANT(cond, why) do {						\
+	if (!(cond))							\
+		return (why);						\
+} while (0)
+
+/* Guest `name`, loaded and reset, with two arguments. */
+#define LOAD(t, name, a0, a1)						\
+	TRY(load(t, name, name##_end - (name), a0, a1))
+
+/* "RUN: Invalid argument" in the row's own buffer; NULL for 0. */
+static const char *
+failed(struct tour *t, const char *what, int error)
+{
+	if (error == 0)
+		return (NULL);
+	snprintf(t->why, sizeof(t->why), "%s: %s", what, strerror(error));
+	return (t->why);
+}
+
+/* A VM, if the last row left none, and a guest at its start. */
+static const char *
+load(struct tour *t, const uint8_t *image, size_t len, uint64_t a0, uint64_t a1)
+{
+	uint64_t args[8] = { a0, a1 };
+	int mode;
+
+	if (t->v.id == 0)
+		TRY(failed(t, "CREATE", client_create(t->fd, "tour", MEMORY, 1,
+		    &t->v)));
+	t->v.nonce = t->nonce;
+	TRY(failed(t, "load", client_load(&t->v, image, len, args, &mode)));
+	t->mark = tour_tsc();
+	TRY(failed(t, "RESETCPU", client_start(&t->v, mode)));
+	t->ticks = tour_tsc() - t->mark;
+	return (NULL);
+}
+
+/* One RUN, counted by its kind. */
+static const char *
+run(struct tour *t, uint16_t irq)
+{
+	struct timespec ts;
+	enum client_event event;
+
+	if (t->first_run == 0) {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		t->first_ns = ts.tv_sec * 1000000000UL + ts.tv_nsec;
+		t->first_run = tour_tsc();
+	}
+	TRY(failed(t, "RUN", client_run(&t->v, irq)));
+	event = client_event(&t->v);
+	t->exits[event]++;
+	t->reasons[event] = t->v.run.vrp_exit_reason;
+	return (NULL);
+}
+
+/* Runs on, keeping what the guest reports, to any other exit than VALUE. */
+static const char *
+run_values(struct tour *t)
+{
+	const struct vm_exit_inout *vei = &t->v.exit.vei;
+
+	for (;;) {
+		TRY(run(t, 0xffff));
+		if (client_event(&t->v) != CLIENT_IO ||
+		    vei->vei_dir != VEI_DIR_OUT ||
+		    vei->vei_port != GUEST_VALUE)
+			return (NULL);
+		WANT(t->nvals < TOUR_VALUES, "the guest reports too much");
+		t->vals[t->nvals++] = vei->vei_data;
+	}
+}
+
+/* Whether the guest is at its DONE, with this row's nonce. */
+static const char *
+done(struct tour *t)
+{
+	WANT(client_done(&t->v), "the guest did not hand back its nonce");
+	t->got = t->v.exit.vei.vei_data;
+	t->has_got = true;
+	return (NULL);
+}
+
+/* To the end of a guest that reports `n` values. */
+static const char *
+finish(struct tour *t, size_t n)
+{
+	TRY(run_values(t));
+	TRY(done(t));
+	WANT(t->nvals == n, "the guest reported too few or too many values");
+	return (NULL);
+}
+
+/* The row of INFO for the tour's VM; live: whether it is listed. */
+static const char *
+info(struct tour *t, struct vm_info_result *vir, bool *live)
+{
+	struct vm_info_result rows[16];
+	struct vm_info_params vip = {
+		.vip_size = sizeof(rows),
+		.vip_info = rows,
+	};
+	size_t i;
+
+	*live = false;
+	t->mark = tour_tsc();
+	TRY(failed(t, "INFO", client_ioc_info(t->fd, &vip)));
+	t->ticks = tour_tsc() - t->mark;
+	for (i = 0; i < vip.vip_info_ct; i++)
+		if (rows[i].vir_id == t->v.id) {
+			*vir = rows[i];
+			*live = true;
+		}
+	return (NULL);
+}
+
+static const char *
+row_create(struct tour *t)
+{
+	struct vm_info_result vir;
+	uint64_t ticks;
+	bool live;
+
+	t->mark = tour_tsc();
+	TRY(failed(t, "CREATE", client_create(t->fd, "tour", MEMORY, 1,
+	    &t->v)));
+	ticks = tour_tsc() - t->mark;
+	TRY(info(t, &vir, &live));
+	WANT(live, "INFO does not list the VM");
+	WANT(vir.vir_ncpus == 1 && vir.vir_memory_size == MEMORY / CLIENT_MIB,
+	    "INFO shows another size");
+	t->ticks = ticks;
+	snprintf(t->did, sizeof(t->did), "it is VM %u; %zu KiB resident",
+	    t->v.id, vir.vir_used_size / 1024);
+	return (NULL);
+}
+
+static const char *
+row_resetcpu(struct tour *t)
+{
+	uint32_t *v = t->vals;
+
+	LOAD(t, tour_reset, 0, 0);
+	TRY(finish(t, 3));
+	WANT((v[0] & 0x80000001) == 0x80000001, "no paging in the guest");
+	WANT(v[1] == 0x500, "the guest is not in long mode");
+	WANT(v[2] == GUEST_CS, "the guest has another CS");
+	snprintf(t->did, sizeof(t->did),
+	    "guest: CR0 %08x, EFER %x, CS %02x", v[0], v[1], v[2]);
+	return (NULL);
+}
+
+static const char *
+row_run(struct tour *t)
+{
+	uint32_t answer = ~t->nonce;
+
+	LOAD(t, tour_run, 0, 0);
+	t->mark = tour_tsc();
+	TRY(run_values(t));
+	WANT(client_event(&t->v) == CLIENT_IO &&
+	    t->v.exit.vei.vei_dir == VEI_DIR_IN &&
+	    t->v.exit.vei.vei_port == 0x510, "no exit for the guest's IN");
+	client_answer(&t->v, answer);
+	TRY(run_values(t));
+	WANT(client_event(&t->v) == CLIENT_HLT, "no exit for the guest's HLT");
+	TRY(finish(t, 2));
+	t->ticks = (tour_tsc() - t->mark) / 5;
+	WANT(memcmp(&t->vals[0], VMM_HV_SIGNATURE, 4) == 0,
+	    "CPUID 0x40000000 does not name this interface");
+	WANT(t->vals[1] == answer, "the guest read something else");
+	snprintf(t->did, sizeof(t->did), "CPUID: \"%.4s\", IN: %08x, HLT",
+	    VMM_HV_SIGNATURE, t->vals[1]);
+	return (NULL);
+}
+
+static const char *
+row_readregs(struct tour *t)
+{
+	struct vcpu_reg_state vrs = { 0 };
+	uint64_t *r = vrs.vrs_gprs;
+
+	LOAD(t, tour_regs, 0, 0);
+	TRY(run(t, 0xffff));
+	t->mark = tour_tsc();
+	TRY(failed(t, "READREGS", client_ioc_readregs(t->fd, t->v.id, 0,
+	    VM_RWREGS_ALL, &vrs)));
+	t->ticks = tour_tsc() - t->mark;
+	WANT(r[VCPU_REGS_RCX] == (uint32_t)~r[VCPU_REGS_RBX],
+	    "ECX is not what the guest put there");
+	WANT(vrs.vrs_sregs[VCPU_REGS_CS].vsi_sel == GUEST_CS &&
+	    r[VCPU_REGS_RIP] > GUEST_ENTRY, "CS:RIP is not in the guest");
+	t->got = r[VCPU_REGS_RBX];
+	t->has_got = true;
+	snprintf(t->did, sizeof(t->did), "RIP %llx, EBX is the nonce, ECX ~EBX",
+	    (unsigned long long)r[VCPU_REGS_RIP]);
+	return (NULL);
+}
+
+static const char *
+row_writeregs(struct tour *t)
+{
+	struct vcpu_reg_state vrs = { 0 };
+	uint32_t ebx = ~t->nonce;
+
+	LOAD(t, tour_regs, 0, 0);
+	TRY(run(t, 0xffff));
+	TRY(failed(t, "READREGS", client_ioc_readregs(t->fd, t->v.id, 0,
+	    VM_RWREGS_GPRS, &vrs)));
+	vrs.vrs_gprs[VCPU_REGS_RBX] = ebx;
+	t->mark = tour_tsc();
+	TRY(failed(t, "WRITEREGS", client_ioc_writeregs(t->fd, t->v.id, 0,
+	    VM_RWREGS_GPRS, &vrs)));
+	t->ticks = tour_tsc() - t->mark;
+	TRY(finish(t, 1));
+	WANT(t->vals[0] == ebx, "the guest's EBX did not change");
+	snprintf(t->did, sizeof(t->did), "guest: EBX is %08x now", t->vals[0]);
+	return (NULL);
+}
+
+/* RUN in a thread of its own, while the tour does another ioctl. */
+static void *
+runner(void *arg)
+{
+	struct tour *t = arg;
+
+	t->run_error = client_run(&t->v, 0xffff);
+	atomic_store(&t->run_ended, true);
+	return (NULL);
+}
+
+static void
+sleep_ms(void)
+{
+	struct timespec ts = { 0, 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Starts a guest that counts in memory; returns once it counts. */
+static const char *
+spin(struct tour *t, pthread_t *thread)
+{
+	volatile uint32_t *count = (void *)(t->v.mem + COUNT);
+	int ms;
+
+	atomic_store(&t->run_ended, false);
+	TRY(failed(t, "thread", pthread_create(thread, NULL, runner, t)));
+	for (ms = 0; ms < PATIENCE && *count == 0 &&
+	    !atomic_load(&t->run_ended); ms++)
+		sleep_ms();
+	return (NULL);
+}
+
+/*
+ * Waits for the thread in RUN. Does not wait for ever: TERM gets it out, and
+ * if that does not, no more of this process can be trusted to end.
+ */
+static const char *
+join(struct tour *t, pthread_t thread)
+{
+	bool ended;
+	int ms;
+
+	for (ms = 0; ms < PATIENCE && !atomic_load(&t->run_ended); ms++)
+		sleep_ms();
+	ended = atomic_load(&t->run_ended);
+	if (!ended) {
+		client_ioc_term(t->fd, t->v.id);
+		for (ms = 0; ms < PATIENCE && !atomic_load(&t->run_ended); ms++)
+			sleep_ms();
+		if (!atomic_load(&t->run_ended)) {
+			printf("RUN never returned, not even after TERM\n");
+			fflush(stdout);
+			_Exit(1);
+		}
+	}
+	pthread_join(thread, NULL);
+	WANT(ended, "RUN did not return; only TERM stopped it");
+	TRY(failed(t, "RUN", t->run_error));
+	t->exits[client_event(&t->v)]++;
+	t->reasons[client_event(&t->v)] = t->v.run.vrp_exit_reason;
+	return (NULL);
+}
+
+static const char *
+row_intr(struct tour *t)
+{
+	pthread_t thread;
+	char buf[32];
+	uint32_t count;
+	uint64_t ticks;
+	int error;
+
+	LOAD(t, tour_intr, 0, 0);
+	TRY(spin(t, &thread));
+	ticks = tour_tsc();
+	error = client_ioc_intr(t->fd, t->v.id, 0, 1);
+	ticks = tour_tsc() - ticks;
+	TRY(join(t, thread));
+	TRY(failed(t, "INTR", error));
+	memcpy(&count, t->v.mem + COUNT, sizeof(count));
+	WANT(count > 0, "the guest did not spin");
+	WANT(client_event(&t->v) == CLIENT_WINDOW,
+	    "RUN returned for another reason");
+	WANT(t->v.run.vrp_irqready == 1, "the guest cannot take a vector");
+	TRY(failed(t, "INTR", client_ioc_intr(t->fd, t->v.id, 0, 0)));
+	TRY(run(t, VECTOR));
+	TRY(done(t));
+	t->ticks = ticks;
+	snprintf(t->did, sizeof(t->did), "left at turn %s; took vector %02x",
+	    show_commas(count, buf), VECTOR);
+	return (NULL);
+}
+
+static const char *
+row_writevmparams(struct tour *t)
+{
+	struct vm_rwvmparams_params vpp = {
+		.vpp_mask = VM_RWVMPARAMS_PVCLOCK_SYSTEM_GPA,
+		.vpp_pvclock_system_gpa = PAGE | 1,
+	};
+	uint64_t guest, later;
+	uint32_t *v = t->vals;
+
+	LOAD(t, tour_clock, PAGE, 0);
+	vpp.vpp_vm_id = t->v.id;
+	t->mark = tour_tsc();
+	TRY(failed(t, "WRITEVMPARAMS",
+	    client_ioc_writevmparams(t->fd, &vpp)));
+	t->ticks = tour_tsc() - t->mark;
+	TRY(finish(t, 5));
+	guest = v[1] | (uint64_t)v[2] << 32;
+	later = v[3] | (uint64_t)v[4] << 32;
+	WANT(v[0] != 0 && v[0] % 2 == 0, "the clock's version is odd or 0");
+	WANT(guest != 0 && later > guest, "the guest's clock does not run");
+	snprintf(t->did, sizeof(t->did), "guest: it is %llu.%06llu s, +%llu ns",
+	    (unsigned long long)guest / 1000000000,
+	    (unsigned long long)guest / 1000 % 1000000,
+	    (unsigned long long)(later - guest));
+	return (NULL);
+}
+
+static const char *
+row_readvmparams(struct tour *t)
+{
+	struct vm_rwvmparams_params vpp = { .vpp_mask = VM_RWVMPARAMS_ALL };
+
+	LOAD(t, tour_msr, PAGE + 0x1000, 0);
+	TRY(finish(t, 1));
+	vpp.vpp_vm_id = t->v.id;
+	t->mark = tour_tsc();
+	TRY(failed(t, "READVMPARAMS", client_ioc_readvmparams(t->fd, &vpp)));
+	t->ticks = tour_tsc() - t->mark;
+	WANT(vpp.vpp_pvclock_system_gpa == (PAGE + 0x1000) + 1,
+	    "not where the guest put it");
+	WANT(t->vals[0] == vpp.vpp_pvclock_version * 2,
+	    "not the version that the guest saw");
+	snprintf(t->did, sizeof(t->did), "at %llx, on, version %u",
+	    (unsigned long long)vpp.vpp_pvclock_system_gpa & ~1ULL,
+	    vpp.vpp_pvclock_version);
+	return (NULL);
+}
+
+static const char *
+row_mprotect(struct tour *t)
+{
+	uint32_t old = ~t->nonce;
+	uint64_t rip;
+
+	LOAD(t, tour_protect, PAGE, 0);
+	memcpy(t->v.mem + PAGE, &old, sizeof(old));
+	t->mark = tour_tsc();
+	TRY(failed(t, "MPROTECT_EPT", client_ioc_mprotect(t->fd, t->v.id, 0,
+	    PAGE, 4096, 1)));
+	t->ticks = tour_tsc() - t->mark;
+	TRY(run_values(t));
+	WANT(t->nvals == 1 && t->vals[0] == old, "the guest could not read");
+	WANT(client_event(&t->v) == CLIENT_PROTECT &&
+	    t->v.exit.vee.vee_fault_type == VEE_FAULT_PROTECT,
+	    "the write did not exit");
+	WANT(memcmp(t->v.mem + PAGE, &old, sizeof(old)) == 0,
+	    "the write was done all the same");
+	rip = t->v.exit.vrs.vrs_gprs[VCPU_REGS_RIP];
+	TRY(failed(t, "MPROTECT_EPT", client_ioc_mprotect(t->fd, t->v.id, 0,
+	    PAGE, 4096, 7)));
+	TRY(run(t, 0xffff));
+	TRY(done(t));
+	snprintf(t->did, sizeof(t->did), "write at RIP %llx left, then passed",
+	    (unsigned long long)rip);
+	return (NULL);
+}
+
+static const char *
+row_info(struct tour *t)
+{
+	struct vm_info_result before, after;
+	char a[32], b[32];
+	bool live;
+
+	LOAD(t, tour_touch, 2 * CLIENT_MIB, MEMORY);
+	TRY(info(t, &before, &live));
+	WANT(live, "INFO does not list the VM");
+	TRY(finish(t, 0));
+	TRY(info(t, &after, &live));
+	WANT(live && strcmp(after.vir_name, "tour") == 0 &&
+	    after.vir_vcpu_state[0] == VCPU_STATE_STOPPED,
+	    "INFO does not list the VM as it is");
+	WANT(after.vir_used_size >= before.vir_used_size + 3 * 4096,
+	    "the guest touched memory and INFO did not see it");
+	snprintf(t->did, sizeof(t->did), "\"%.8s\": %s KiB, after touch %s",
+	    after.vir_name, show_commas(before.vir_used_size / 1024, a),
+	    show_commas(after.vir_used_size / 1024, b));
+	return (NULL);
+}
+
+static const char *
+row_term(struct tour *t)
+{
+	struct vm_info_result vir;
+	pthread_t thread;
+	uint64_t ticks;
+	bool live;
+	int error;
+
+	LOAD(t, tour_term, 0, 0);
+	TRY(run(t, 0xffff));
+	TRY(done(t));
+	TRY(spin(t, &thread));
+	ticks = tour_tsc();
+	error = client_ioc_term(t->fd, t->v.id);
+	ticks = tour_tsc() - ticks;
+	TRY(join(t, thread));
+	TRY(failed(t, "TERM", error));
+	WANT(client_event(&t->v) == CLIENT_TERMINATED,
+	    "RUN returned for another reason");
+	TRY(info(t, &vir, &live));
+	WANT(!live, "INFO still lists the VM");
+	WANT(client_ioc_intr(t->fd, t->v.id, 0, 0) == ENOENT,
+	    "the VM can still be found");
+	t->ticks = ticks;
+	snprintf(t->did, sizeof(t->did), "RUN ended; VM %u is unknown",
+	    t->v.id);
+	return (NULL);
+}
+
+/* Ticks of one exit, from a guest's own count of LOOPS of them. */
+const char *
+tour_cost(struct tour *t, bool out, uint64_t *ticks)
+{
+	int i;
+
+	if (out) {
+		LOAD(t, tour_out, LOOPS, 0);
+		for (i = 0; i < LOOPS; i++) {
+			TRY(failed(t, "RUN", client_run(&t->v, 0xffff)));
+			WANT(t->v.exit.vei.vei_port == 0x510, "no OUT");
+		}
+	} else
+		LOAD(t, tour_cpuid, LOOPS, 0);
+	TRY(finish(t, 1));
+	*ticks = t->vals[0] / LOOPS;
+	return (NULL);
+}
+
+/* In the order of a VM's life. */
+const struct tour_row tour_rows[TOUR_ROWS] = {
+	{ 1, "CREATE", "a VM of 8 MiB with one VCPU", row_create },
+	{ 5, "RESETCPU", "start in 64-bit mode", row_resetcpu },
+	{ 2, "RUN", "run; its IN gets the nonce inverted", row_run },
+	{ 7, "READREGS", "where is it, what has it got?", row_readregs },
+	{ 8, "WRITEREGS", "EBX becomes the nonce inverted", row_writeregs },
+	{ 6, "INTR", "an interrupt waits: leave the guest", row_intr },
+	{ 10, "WRITEVMPARAMS", "a clock at 20000", row_writevmparams },
+	{ 9, "READVMPARAMS", "where did the guest put its clock?",
+	    row_readvmparams },
+	{ 11, "MPROTECT_EPT", "the page at 20000 is read-only", row_mprotect },
+	{ 3, "INFO", "what is there, how much is resident?", row_info },
+	{ 4, "TERM", "end it, in a loop with interrupts off", row_term },
+};
