@@ -21,7 +21,6 @@ table() {
 	run python3 cmd /usr/bin/python3 starts and ends emulators
 	run qemu-system-x86 cmd qemu-system-x86_64 emulates AMD SVM
 	check check file /usr/include/check.h unit tests
-	check libsubunit-dev file /usr/include/subunit/child.h unit tests
 	check pkg-config cmd pkg-config unit tests
 	check python3-pytest py pytest integration tests
 	check bochs cmd bochs boots the disk image

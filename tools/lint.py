@@ -98,14 +98,15 @@ def layout(text):
         rest = re.sub(r"\s+", " ", line[len(indent):])
         bare = re.sub(r"/\*.*?(\*/|$)|\"(\\.|[^\"])*\"|'(\\.|[^'])+'", "q",
                       rest).strip()
-        if (depth > 0 or more or bare.startswith((": ", "? "))) and rest:
+        if (depth > 0 or more or bare.startswith((": ", "? "))
+                or rest.startswith('"')) and rest and lines:
             lines[-1] += " " + rest
         else:
             lines.append(indent + rest)
             depth = 0
         depth += bare.count("(") - bare.count(")")
         more = bare.endswith((",", "&&", "||", "=", "+", "-", "|", "?", "<<", " :",
-                              "{ q", "q q")) and not bare.startswith("*")
+                              "{ q")) and not bare.startswith("*")
     return [re.sub(r"([({]) | (?=[)}])", r"\1", li) for li in lines]
 
 

@@ -24,7 +24,8 @@ import emu  # noqa: E402  (found by the line above)
 
 BUILD = TOP / os.environ.get("VMM_BUILD", "build")
 BACKENDS = [b for b in emu.BACKENDS.values() if b.suite]
-BATCH = 40              # clauses of one boot
+BATCH = 40              # clauses of one boot, at most,
+LINE = 800              # and bytes of the host's command line
 JOBS = min(2, os.cpu_count() or 1)
 BOOT_LIMIT = 300        # seconds; a hang, not a slow machine
 
@@ -159,6 +160,19 @@ class Batch:
             pytrace=False)
 
 
+def batches(clauses):
+    """The clauses, in order, in pieces that fit one boot."""
+    some = []
+    for clause in clauses:
+        if len(some) == BATCH or \
+                sum(len(c) + len(" --only ") for c in some + [clause]) > LINE:
+            yield some
+            some = []
+        some = some + [clause]
+    if some:
+        yield some
+
+
 class Boots:
     """All batches of a session, run in the background in test order."""
 
@@ -166,11 +180,10 @@ class Boots:
         self.pool = ThreadPoolExecutor(JOBS)
         self.batch_of = {}
         for name, clauses in wanted.items():
-            backend = emu.BACKENDS[name]
-            for i in range(0, len(clauses), BATCH):
-                batch = Batch(backend, clauses[i:i + BATCH])
+            for some in batches(clauses):
+                batch = Batch(emu.BACKENDS[name], some)
                 batch.future = self.pool.submit(batch.run)
-                for clause in batch.clauses:
+                for clause in some:
                     self.batch_of[name, clause] = batch
 
     def line(self, backend, clause):

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: ISC
+# The session that vmm.gdb proposes, without a person: into the guest and out.
+stepi
+printf "IN GUEST rip %#lx cs %#lx\n", $rip, $cs
+set $steps = 0
+while $rip < 0x100000 && $steps < 1000
+	stepi
+	set $steps = $steps + 1
+end
+printf "LEFT GUEST after %d steps at ", $steps
+output/a $rip
+echo \n
+info symbol $rip
