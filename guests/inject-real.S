@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * inject-real - exceptions that the driver raises, in real mode.
+ *
+ * Exercises: #UD and #GP through the table at 0.
+ * Expected exits: VALUE of VMMCALL, RDMSR 0xdead, MOV CR4.VMXE, the stack's
+ *	imbalance; DONE.
+ * Why: there is no error code in real mode; VMX refuses to enter with one.
+ */
+#include "trap.h"
+
+	GUEST_BEGIN GUEST_REAL
+	TRAPS
+	movl	%esp, %ebp
+	PROBE	vmmcall
+	movl	$0xdead, %ecx
+	PROBE	rdmsr
+	movl	%cr4, %ecx
+	orl	$0x2000, %ecx
+	PROBE	movl %ecx, %cr4
+	movl	%ebp, %eax
+	subl	%esp, %eax
+	REPORT
+	DONE
+	TRAP_CODE
