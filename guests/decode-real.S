@@ -32,7 +32,7 @@
 
 	/* STEP, but the saved RIP is 0x7800 less than the address. */
 	.macro STEP_AT insn:vararg
-	ARM	.Lat\@ - 0x7800, .Lnext\@ - 0x7800
+	ARM	.Lat\@-0x7800, .Lnext\@-0x7800
 	pushfw
 	popw	TRAP_TEMP
 	orw	$0x100, TRAP_TEMP

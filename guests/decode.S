@@ -18,7 +18,7 @@
 #define PAGE1	0x50000			/* 2 MiB + 4 KiB */
 #define ALIAS	0x100000000		/* 4 GiB is 0 */
 
-	.macro CALL at
+	.macro RUN_AT at
 	movl	$\at, %esi
 	movl	$0x40000000, %eax
 	call	*%rsi
@@ -66,11 +66,11 @@
 	invlpg	0x200000
 	movw	$0x0f2e, PAGE0 + 0xffe
 	movw	$0xc3a2, PAGE1
-	CALL	0x200ffe
+	RUN_AT	0x200ffe
 	movl	$0xc3a20f2e, PAGE0 + 0xffc
 	movl	$0, PT + 8
 	invlpg	0x201000
-	CALL	0x200ffc
+	RUN_AT	0x200ffc
 
 	movq	GUEST_PDPT, %rax
 	movq	%rax, GUEST_PDPT + 4 * 8
