@@ -39,13 +39,48 @@ static const int8_t index16[8] = {
 	-1, -1, -1, -1,
 };
 
+#define PREFIX_OPSIZE	0x1
+#define PREFIX_ADDRSIZE	0x2
+#define PREFIX_LOCK	0x4
+#define PREFIX_REP	0x8
+#define PREFIX_SEG	0x10
+
+static const struct {
+	uint8_t	byte, flag, seg;
+} prefixes[] = {
+	{ 0x66, PREFIX_OPSIZE, 0 },
+	{ 0x67, PREFIX_ADDRSIZE, 0 },
+	{ 0xf0, PREFIX_LOCK, 0 },
+	{ 0xf2, PREFIX_REP, 0 },
+	{ 0xf3, PREFIX_REP, 0 },
+	{ 0x26, PREFIX_SEG, VCPU_REGS_ES },
+	{ 0x2e, PREFIX_SEG, VCPU_REGS_CS },
+	{ 0x36, PREFIX_SEG, VCPU_REGS_SS },
+	{ 0x3e, PREFIX_SEG, VCPU_REGS_DS },
+	{ 0x64, PREFIX_SEG, VCPU_REGS_FS },
+	{ 0x65, PREFIX_SEG, VCPU_REGS_GS },
+};
+#define NPREFIXES	(sizeof(prefixes) / sizeof(prefixes[0]))
+
+/* Opcodes 0F xx without operands. */
+static const struct {
+	uint8_t	opcode, op;
+} plain[] = {
+	{ 0xa2, INSN_CPUID },
+	{ 0x32, INSN_RDMSR },
+	{ 0x30, INSN_WRMSR },
+	{ 0x06, INSN_CLTS },
+	{ 0x08, INSN_INVD },
+	{ 0x09, INSN_WBINVD },
+};
+#define NPLAIN		(sizeof(plain) / sizeof(plain[0]))
+
 struct decoder {
 	const uint8_t	*p;
 	size_t		 n;
 	size_t		 pos;
 	int		 bits;
-	uint8_t		 rex;
-	bool		 lock, rep, opsize, addrsize;
+	uint8_t		 rex, prefix;
 	int8_t		 seg;		/* override, or -1 */
 };
 
@@ -80,43 +115,30 @@ decode_disp(struct decoder *d, unsigned int size, int32_t *disp)
 	return (0);
 }
 
-/* A segment override; 64-bit mode ignores all but FS and GS. */
-static void
-decode_segment(struct decoder *d, int8_t seg)
-{
-	if (d->bits != 64 || seg == VCPU_REGS_FS || seg == VCPU_REGS_GS)
-		d->seg = seg;
-}
-
 /*
  * Prefixes, in any order; *op is the first byte after them. REX counts only
- * directly before the opcode.
+ * directly before the opcode; 64-bit mode ignores segments but FS and GS.
  */
 static int
 decode_prefixes(struct decoder *d, uint8_t *op)
 {
+	size_t i;
 	int error;
 
-	while ((error = decode_byte(d, op)) == 0) {
+	while ((error = decode_byte(d, op)) == 0 && *op != 0x0f) {
 		if (d->bits == 64 && (*op & 0xf0) == 0x40) {
 			d->rex = *op;
 			continue;
 		}
-		switch (*op) {
-		case 0x66:	d->opsize = true; break;
-		case 0x67:	d->addrsize = true; break;
-		case 0xf0:	d->lock = true; break;
-		case 0xf2:
-		case 0xf3:	d->rep = true; break;
-		case 0x26:	decode_segment(d, VCPU_REGS_ES); break;
-		case 0x2e:	decode_segment(d, VCPU_REGS_CS); break;
-		case 0x36:	decode_segment(d, VCPU_REGS_SS); break;
-		case 0x3e:	decode_segment(d, VCPU_REGS_DS); break;
-		case 0x64:	decode_segment(d, VCPU_REGS_FS); break;
-		case 0x65:	decode_segment(d, VCPU_REGS_GS); break;
-		default:	return (0);
-		}
+		for (i = 0; prefixes[i].byte != *op; i++)
+			if (i == NPREFIXES - 1)
+				return (0);
 		d->rex = 0;
+		if (prefixes[i].flag != PREFIX_SEG)
+			d->prefix |= prefixes[i].flag;
+		else if (d->bits != 64 || prefixes[i].seg == VCPU_REGS_FS ||
+		    prefixes[i].seg == VCPU_REGS_GS)
+			d->seg = prefixes[i].seg;
 	}
 	return (error);
 }
@@ -188,7 +210,7 @@ decode_mov(struct decoder *d, uint8_t op, struct insn *in)
 	in->opsize = d->bits == 64 ? 8 : 4;
 	in->reg = (modrm >> 3 & 7) | (d->rex & REX_R) << 1;
 	in->gpr = gpr_of[(modrm & 7) | (d->rex & REX_B) << 3];
-	if (!d->lock)
+	if ((d->prefix & PREFIX_LOCK) == 0)
 		return (0);
 	if ((op & 1) != 0 || in->reg != 0)
 		return (EINVAL);
@@ -208,7 +230,8 @@ decode_group7(struct decoder *d, struct insn *in)
 		return (error);
 	if (modrm == 0xd1) {
 		in->op = INSN_XSETBV;
-		return (d->rep || d->opsize ? EINVAL : 0);
+		return ((d->prefix & (PREFIX_REP | PREFIX_OPSIZE)) != 0 ?
+		    EINVAL : 0);
 	}
 	switch (modrm >> 3 & 7) {
 	case 4:
@@ -233,6 +256,7 @@ static int
 decode_0f(struct decoder *d, struct insn *in)
 {
 	uint8_t op;
+	size_t i;
 	int error;
 
 	error = decode_byte(d, &op);
@@ -240,19 +264,16 @@ decode_0f(struct decoder *d, struct insn *in)
 		return (error);
 	if ((op & 0xfc) == 0x20)
 		return (decode_mov(d, op, in));
-	if (d->lock)
+	if ((d->prefix & PREFIX_LOCK) != 0)
 		return (EINVAL);
-	switch (op) {
-	case 0x01:	return (decode_group7(d, in));
-	case 0x06:	in->op = INSN_CLTS; break;
-	case 0x08:	in->op = INSN_INVD; break;
-	case 0x09:	in->op = INSN_WBINVD; break;
-	case 0x30:	in->op = INSN_WRMSR; break;
-	case 0x32:	in->op = INSN_RDMSR; break;
-	case 0xa2:	in->op = INSN_CPUID; break;
-	default:	return (EINVAL);
-	}
-	return (0);
+	if (op == 0x01)
+		return (decode_group7(d, in));
+	for (i = 0; i < NPLAIN; i++)
+		if (plain[i].opcode == op) {
+			in->op = plain[i].op;
+			return (0);
+		}
+	return (EINVAL);
 }
 
 /* insn_decode(), or DECODE_MORE: it goes on after the `n` bytes. */
@@ -268,16 +289,16 @@ decode(const uint8_t *p, size_t n, int bits, struct insn *in)
 	if (error != 0)
 		return (error);
 	in->opsize = (d.rex & REX_W) != 0 ? 8 :
-	    d.opsize != (bits == 16) ? 2 : 4;
+	    ((d.prefix & PREFIX_OPSIZE) != 0) != (bits == 16) ? 2 : 4;
 	in->addrsize = bits == 64 ? 8 : bits == 16 ? 2 : 4;
-	if (d.addrsize)
+	if ((d.prefix & PREFIX_ADDRSIZE) != 0)
 		in->addrsize = bits == 32 ? 2 : 4;
 	in->base = in->index = -1;
 	in->scale = 1;
 	in->seg = VCPU_REGS_DS;
 	if (op == 0x0f)
 		error = decode_0f(&d, in);
-	else if (op == 0xf4 && !d.lock)
+	else if (op == 0xf4 && (d.prefix & PREFIX_LOCK) == 0)
 		in->op = INSN_HLT;
 	else
 		error = EINVAL;

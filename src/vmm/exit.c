@@ -233,7 +233,7 @@ exit_wrmsr(struct vcpu *v, struct vmexit *x)
 /*
  * PAE paging keeps the four PDPTEs in the CPU. SVM reads them from memory as
  * it needs them; VMX wants them in the VMCS.
- *	APM Vol. 2 15.25.10 "PAE Mode with Nested Paging"
+ *	APM Vol. 2 15.25.10 "Legacy PAE Mode"
  *	SDM Vol. 3A 4.4.1 "PDPTE Registers"
  */
 static int

@@ -252,8 +252,8 @@ gmem_translate(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
     struct gmem_fault *fault)
 {
 	struct walk w = { .levels = 2 };
-	bool user = hv->cpl(v) == 3;
 	uint32_t code;
+	bool user;
 	int error;
 
 	memset(fault, 0, sizeof(*fault));
@@ -268,6 +268,7 @@ gmem_translate(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
 	if ((v->cr4 & CR4_PAE) != 0)
 		w.levels = (v->efer & EFER_LMA) != 0 ? 4 : 3;
 	w.gva = gva;
+	user = hv->cpl(v) == 3;
 	error = walk_down(v, &w, gpa, &code);
 	if (error == 0 && !walk_allowed(v, &w, access, user)) {
 		code = PF_P;

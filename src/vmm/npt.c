@@ -6,7 +6,7 @@
  * differ only in the bits of an entry, so there is one walker and a `struct
  * npt_format` per vendor.
  *
- *	APM Vol. 2 15.25.5 "Nested Paging and VMRUN/#VMEXIT"
+ *	APM Vol. 2 15.25.5 "Nested Table Walk"
  *	SDM Vol. 3C 28.3.2 "EPT Translation Mechanism"
  *
  * The table is also the only record of which pages of the client are taken:

@@ -39,6 +39,9 @@ vcpu_create(struct vm *vm, uint32_t id, struct vcpu **vp)
 	v->state = VCPU_STATE_STOPPED;
 	v->gpr[VCPU_REGS_RFLAGS] = RFLAGS_MBS;
 	v->cr0 = CR0_ET;
+	v->dr6 = DR6_INIT;
+	v->dr7 = DR7_INIT;
+	v->pat = PAT_RESET;
 	v->dirty = DIRTY_CR | DIRTY_DR;
 	v->fpu = host_page_alloc(0);
 	if (v->fpu == NULL)
@@ -81,8 +84,9 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 {
 	struct vcpu_reg_state rs = *init;
 
-	rs.vrs_crs[VCPU_REGS_XCR0] = XCR0_X87;	/* whatever was passed */
-	if (regs_check(VM_RWREGS_ALL, &rs) != 0 || regs_check_state(&rs) != 0)
+	/* Whatever was passed; 0 where there is no XSAVE. */
+	rs.vrs_crs[VCPU_REGS_XCR0] = regs_xcr0_allowed() & XCR0_X87;
+	if (regs_check_state(&rs) != 0)
 		return (EIO);
 	hv->vcpu_reset(v);
 	memset(&v->event, 0, sizeof(v->event));
