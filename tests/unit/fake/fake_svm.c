@@ -8,7 +8,6 @@
 
 #include "fake_cpu.h"
 #include "fake_priv.h"
-#include "insn.h"
 
 #define NSTEPS		4096
 #define NEVENTS		4096
@@ -598,10 +597,17 @@ tlb_control(struct fake_guest *g)
 	pthread_mutex_unlock(&lock);
 }
 
+/*
+ * APM Vol. 2 15.21.4 "Injecting Virtual (INTR) Interrupts". Its priority is
+ * left 0, so only V_IGN_TPR lets it past a guest's TPR.
+ */
 static bool
 window_open(const struct fake_guest *g)
 {
-	return ((vmcb_get32(g, VC_VINTR) & VINTR_V_IRQ) != 0 &&
+	uint32_t v = vmcb_get32(g, VC_VINTR);
+
+	return ((v & VINTR_V_IRQ) != 0 &&
+	    ((v & VINTR_V_IGN_TPR) != 0 || (v >> 16 & 0xf) > (v & 0xf)) &&
 	    intercepted(g, EXIT_VINTR) &&
 	    (vmcb_get(g, VS_RFLAGS) & RFLAGS_IF_BIT) != 0 &&
 	    ((vmcb_get(g, VC_SHADOW) & 1) == 0 || no_shadow));

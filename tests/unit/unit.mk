@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: ISC
+#
+# The unit tests: every tests/unit/check_*.c is a program of its own, linked
+# with the whole driver, the fake host and the fake CPUs, under the address
+# and undefined-behaviour sanitizers. `unit-coverage` builds all of it again
+# with gcov.
+
+BUILD		?= build
+CC		?= gcc
+MUSL_CC		?= musl-gcc
+CFLAGS_COMMON	?= -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
+		   -Wmissing-prototypes -Wvla
+
+unit_DRIVER	:= $(patsubst src/vmm/%.c,%,$(wildcard src/vmm/*.c))
+unit_FAKE	:= $(patsubst tests/unit/fake/%.c,%,\
+		   $(wildcard tests/unit/fake/*.c))
+unit_SUITES	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
+unit_HEADERS	:= $(wildcard src/vmm/*.h include/*.h tests/unit/*.h \
+		   tests/unit/fake/*.h)
+# The fake <insn.h> and <hostdep.h> come before the driver's own.
+unit_CFLAGS	:= -std=gnu11 -Itests/unit/fake -Itests/unit -Isrc/vmm \
+		   -Iinclude -pthread
+unit_SANITIZE	:= -O1 -fno-omit-frame-pointer \
+		   -fsanitize=address,undefined -fno-sanitize-recover=all
+unit_LIBS	= $(shell pkg-config --libs check) -pthread
+unit_RUN	:= CK_FORK=yes CK_DEFAULT_TIMEOUT=60 \
+		   UBSAN_OPTIONS=print_stacktrace=1
+
+unit_OBJ	:= $(addprefix $(BUILD)/unit/obj/,$(addsuffix .o,\
+		   $(unit_DRIVER) $(unit_FAKE) unit))
+unit_BIN	:= $(addprefix $(BUILD)/unit/,$(unit_SUITES))
+unit_COV	:= $(BUILD)/unit-cov
+unit_COVOBJ	:= $(addprefix $(unit_COV)/obj/,$(addsuffix .o,\
+		   $(unit_DRIVER) $(unit_FAKE) unit))
+unit_COVBIN	:= $(addprefix $(unit_COV)/,$(unit_SUITES))
+
+.PHONY: unit unit-build unit-coverage
+.SECONDARY: $(unit_OBJ) $(unit_COVOBJ)
+
+unit-build: $(unit_BIN) $(BUILD)/unit/abi.ok
+
+unit: unit-build
+	@tests/unit/run.sh $(BUILD)/unit $(unit_SUITES)
+
+$(BUILD)/unit/obj/%.o: src/vmm/%.c $(unit_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_COMMON) $(unit_CFLAGS) $(unit_SANITIZE) -c -o $@ $<
+
+$(BUILD)/unit/obj/%.o: tests/unit/fake/%.c $(unit_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_COMMON) $(unit_CFLAGS) $(unit_SANITIZE) -c -o $@ $<
+
+$(BUILD)/unit/obj/%.o: tests/unit/%.c $(unit_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_COMMON) $(unit_CFLAGS) $(unit_SANITIZE) -c -o $@ $<
+
+$(BUILD)/unit/check_%: $(BUILD)/unit/obj/check_%.o $(unit_OBJ)
+	$(CC) $(unit_SANITIZE) -o $@ $^ $(unit_LIBS)
+
+# The ABI header as a client meets it: every compiler, strict C11, also as
+# <machine/vmmvar.h>. The assertions of abi.h hold at compile time.
+$(BUILD)/unit/abi.ok: tests/unit/abi.c tests/unit/abi.h include/vmmvar.h
+	@rm -rf $(@D)/abi && mkdir -p $(@D)/abi/include/machine
+	@ln -s $(abspath include/vmmvar.h) $(@D)/abi/include/machine/vmmvar.h
+	gcc -std=c11 -pedantic -Wall -Wextra -Werror -Iinclude \
+	    -c -o $(@D)/abi/gcc.o $<
+	gcc -std=c11 -pedantic -Wall -Wextra -Werror -I$(@D)/abi/include \
+	    -DMACHINE_VMMVAR -c -o $(@D)/abi/machine.o $<
+	$(MUSL_CC) -std=c11 -pedantic -Wall -Wextra -Werror -Iinclude \
+	    -c -o $(@D)/abi/musl.o $<
+	if command -v clang >/dev/null; then \
+	    clang -std=c11 -pedantic -Wall -Wextra -Werror -Iinclude \
+	    -c -o $(@D)/abi/clang.o $<; fi
+	@touch $@
+
+# The same programs once more for gcov, without sanitizers: their own
+# branches and calls would count as the driver's.
+unit_COVFLAGS	:= -O0 -g --coverage
+
+$(unit_COV)/obj/%.o: src/vmm/%.c $(unit_HEADERS)
+	@mkdir -p $(@D)
+	gcc $(unit_CFLAGS) $(unit_COVFLAGS) -c -o $@ $<
+
+$(unit_COV)/obj/%.o: tests/unit/fake/%.c $(unit_HEADERS)
+	@mkdir -p $(@D)
+	gcc $(unit_CFLAGS) -O1 -g -c -o $@ $<
+
+$(unit_COV)/obj/%.o: tests/unit/%.c $(unit_HEADERS)
+	@mkdir -p $(@D)
+	gcc $(unit_CFLAGS) -O1 -g -c -o $@ $<
+
+$(unit_COV)/check_%: $(unit_COV)/obj/check_%.o $(unit_COVOBJ)
+	gcc --coverage -o $@ $^ $(unit_LIBS)
+
+unit-coverage: $(unit_COVBIN)
+	@find $(unit_COV) -name '*.gcda' -delete
+	@tests/unit/run.sh $(unit_COV) $(unit_SUITES)
+	@tests/unit/coverage.sh $(unit_COV)/obj $(BUILD)/coverage
