@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: ISC */
+/* string.h - what the driver and the kernel use of it; string.c. */
+#ifndef _STRING_H
+#define _STRING_H
+
+#include <stddef.h>
+
+void	*memcpy(void *restrict, const void *restrict, size_t);
+void	*memmove(void *, const void *, size_t);
+void	*memset(void *, int, size_t);
+int	 memcmp(const void *, const void *, size_t);
+size_t	 strlen(const char *);
+size_t	 strnlen(const char *, size_t);
+int	 strcmp(const char *, const char *);
+int	 strncmp(const char *, const char *, size_t);
+
+#endif /* _STRING_H */

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * main.c - from boot.S to the first thread: what the loader tells of memory,
+ * the boot archive and the command line.
+ */
+#include <string.h>
+
+#include "metal.h"
+
+#define MB_LOADED	0x2badb002	/* EAX of a multiboot loader */
+#define MB_HAS_CMDLINE	0x04
+#define MB_HAS_MODS	0x08
+#define MB_HAS_MMAP	0x40
+#define RAM_START	0x100000UL
+#define RAM_MAX		(64UL << 30)	/* we use no memory above */
+#define BOOT_MAPPED	(1UL << 30)	/* by boot.S */
+#define MAX_REGIONS	32
+
+/* Multiboot Specification 0.6.96, 3.3 "Boot information format". */
+struct mb_info {
+	uint32_t	flags;
+	uint32_t	mem_lower, mem_upper;
+	uint32_t	boot_device;
+	uint32_t	cmdline;
+	uint32_t	mods_count, mods_addr;
+	uint32_t	syms[4];
+	uint32_t	mmap_length, mmap_addr;
+};
+
+struct mb_mmap {
+	uint32_t	size;		/* of what follows */
+	uint64_t	base, len;
+	uint32_t	type;		/* 1: RAM, as INT 15h E820h */
+} __attribute__((packed));
+
+struct mb_mod {
+	uint32_t	start, end, cmdline, reserved;
+};
+
+static struct mb_mmap regions[MAX_REGIONS];
+static unsigned int nregions;
+static char cmdline[1024];
+uint32_t mod_start, mod_end;
+
+/* Copies what the loader left, since the allocator may hand it out. */
+static void
+read_info(const struct mb_info *mb)
+{
+	const struct mb_mod *mod = va_of(mb->mods_addr);
+	const struct mb_mmap *m;
+	uint32_t at;
+
+	if ((mb->flags & MB_HAS_CMDLINE) != 0)
+		memcpy(cmdline, va_of(mb->cmdline),
+		    strnlen(va_of(mb->cmdline), sizeof(cmdline) - 1));
+	if ((mb->flags & MB_HAS_MODS) != 0 && mb->mods_count > 0) {
+		mod_start = mod->start;
+		mod_end = mod->end;
+	}
+	if ((mb->flags & MB_HAS_MMAP) == 0)
+		panic("the loader tells no memory map");
+	for (at = 0; at < mb->mmap_length && nregions < MAX_REGIONS;
+	    at += m->size + sizeof(m->size)) {
+		m = va_of(mb->mmap_addr + at);
+		regions[nregions++] = *m;
+	}
+}
+
+/*
+ * The page array follows the kernel and the archive; free memory follows
+ * that. Then the final page tables: the direct map has RAM, and uncached the
+ * rest below 4 GiB that firmware lists, for ACPI's tables.
+ */
+static void
+memory_init(void)
+{
+	uint64_t first = round_up(max((uint64_t)kern_end - KERNBASE,
+	    (uint64_t)mod_end), PAGE_SIZE);
+	uint64_t top = 0, start, end;
+	unsigned int i, pass;
+
+	for (i = 0; i < nregions; i++)
+		if (regions[i].type == 1)
+			top = max(top, regions[i].base + regions[i].len);
+	top = min(top, RAM_MAX);
+	page_init(first, top);
+	first += page_array_size(top);
+	if (first > BOOT_MAPPED)
+		panic("%lu MiB of RAM are too much", top >> 20);
+
+	/* pt_init() may only use what boot.S has mapped. */
+	for (pass = 0; pass < 2; pass++) {
+		for (i = 0; i < nregions; i++) {
+			start = max(max(regions[i].base, RAM_START), first);
+			end = regions[i].base + regions[i].len;
+			if (regions[i].type != 1)
+				continue;
+			if (pass == 0)
+				end = min(end, BOOT_MAPPED);
+			else
+				start = max(start, BOOT_MAPPED);
+			if (start < end)
+				page_add(start, end);
+		}
+		if (pass == 1)
+			continue;
+		pt_init();
+		for (i = 0; i < nregions * 2; i++) {
+			const struct mb_mmap *m = &regions[i % nregions];
+			bool ram = m->type == 1;
+
+			start = round_down(m->base, BLOCK_SIZE);
+			end = round_up(min(m->base + m->len, RAM_MAX),
+			    BLOCK_SIZE);
+			if (ram == (i < nregions) && start < end &&
+			    (ram || end <= 1UL << 32))
+				pt_map_kernel(DIRECT + start, start,
+				    end - start, PTE_W | cpu_nx |
+				    (ram ? 0 : PTE_PCD));
+		}
+		write_cr3(pa_of(kernel_pml4));
+	}
+}
+
+/* The first thread: the driver, then the client. */
+static void
+first_thread(struct frame *f)
+{
+	char *args = cmdline;
+
+	thread_begin(f);
+	proc.pages_before = pages_free;
+	vmm_attach();
+	while (*args != '\0' && *args != ' ')	/* the kernel's own name */
+		args++;
+	proc_main(args, f);
+}
+
+void
+kmain(uint32_t magic, uint32_t info)
+{
+	cpu_init();
+	console_init();
+	if (magic != MB_LOADED)
+		panic("not loaded by a multiboot loader");
+	read_info(va_of(info));
+	memory_init();
+	power_init();
+	time_init();
+	files_init();
+	thread_start_first(thread_create(first_thread));
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * time.c - the interrupt controllers, the 100 Hz timer and the clock.
+ */
+#include "metal.h"
+
+#define PIC1		0x20
+#define PIC2		0xa0
+#define PIC_EOI		0x20
+#define IRQ_TIMER	0
+#define IRQ_COM1	4
+#define PIT_HZ		1193182
+#define PIT_COUNT	((PIT_HZ + HZ / 2) / HZ)
+#define CALIBRATE	3		/* ticks */
+
+volatile uint64_t ticks;
+static uint64_t tsc_hz, tsc_base, ns_mult;
+
+/* Both 8259s to vectors 32-47; only the timer and COM1 may interrupt. */
+static void
+pic_init(void)
+{
+	out8(PIC1, 0x11);
+	out8(PIC2, 0x11);
+	out8(PIC1 + 1, VEC_IRQ0);
+	out8(PIC2 + 1, VEC_IRQ0 + 8);
+	out8(PIC1 + 1, 4);
+	out8(PIC2 + 1, 2);
+	out8(PIC1 + 1, 1);
+	out8(PIC2 + 1, 1);
+	out8(PIC1 + 1, (uint8_t)~(1U << IRQ_TIMER | 1U << IRQ_COM1));
+	out8(PIC2 + 1, 0xff);
+}
+
+/* The TSC just after a tick: a halted CPU wakes at once. */
+static uint64_t
+tsc_at_tick(void)
+{
+	uint64_t t = ticks;
+
+	while (ticks == t)
+		__asm__ volatile("sti; hlt; cli");
+	return (rdtsc());
+}
+
+/*
+ * The TSC's frequency from the PIT's, rounded to four digits: waking up
+ * takes a few instructions more or less. Halting instead of polling costs an
+ * emulator that counts instructions nothing.
+ */
+void
+time_init(void)
+{
+	uint64_t start, unit;
+
+	pic_init();
+	out8(0x43, 0x34);		/* channel 0, rate generator */
+	out8(0x40, PIT_COUNT & 0xff);
+	out8(0x40, PIT_COUNT >> 8);
+	start = tsc_at_tick();
+	while (ticks < 1 + CALIBRATE)
+		tsc_base = tsc_at_tick();
+	tsc_hz = (tsc_base - start) * PIT_HZ / (PIT_COUNT * CALIBRATE);
+	for (unit = 1; tsc_hz / unit >= 10000; unit *= 10)
+		;
+	tsc_hz = (tsc_hz + unit / 2) / unit * unit;
+	ns_mult = (1000000000UL << 32) / tsc_hz;
+}
+
+uint64_t
+host_tsc_hz(void)
+{
+	return (tsc_hz);
+}
+
+/* Since boot. */
+uint64_t
+host_time_ns(void)
+{
+	return ((unsigned __int128)(rdtsc() - tsc_base) * ns_mult >> 32);
+}
+
+/*
+ * Interrupts only leave a note: the scheduler acts on it when the kernel is
+ * done or yields. IRQ 7 and 15 without their in-service bit are spurious
+ * (8259A data sheet, "Default IR7 routine").
+ */
+void
+irq_handle(unsigned int irq)
+{
+	if (irq == 7 || irq == 15) {
+		out8(irq == 7 ? PIC1 : PIC2, 0x0b);
+		if ((in8(irq == 7 ? PIC1 : PIC2) & 0x80) == 0) {
+			if (irq == 15)
+				out8(PIC1, PIC_EOI);
+			return;
+		}
+	}
+	if (irq >= 8)
+		out8(PIC2, PIC_EOI);
+	out8(PIC1, PIC_EOI);
+	if (irq == IRQ_TIMER) {
+		ticks++;
+		resched = true;
+	} else if (irq == IRQ_COM1)
+		tty_irq();
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * trap.c - what happens on an exception, an interrupt and a system call.
+ */
+#include <string.h>
+
+#include "metal.h"
+
+#define VEC_DB		1
+#define VEC_NMI		2
+#define VEC_BP		3
+#define VEC_UD		6
+#define VEC_DF		8
+#define VEC_GP		13
+#define VEC_PF		14
+#define VEC_MC		18
+#define PF_WRITE	0x02		/* error code of #PF */
+#define PF_FETCH	0x10
+
+#define MSR_MCG_CAP	0x179
+#define MSR_MCG_STATUS	0x17a
+#define MSR_MC0_STATUS	0x401
+
+static bool panicking;
+
+static uint64_t
+read_cr2(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
+	return (v);
+}
+
+/* "name+offset" of a kernel address, from the table that `make` embeds. */
+static void
+print_symbol(uint64_t addr)
+{
+	unsigned int lo = 0, hi = nksyms, mid;
+
+	while (hi - lo > 1) {
+		mid = (lo + hi) / 2;
+		if (ksyms[mid].addr <= addr)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	if (nksyms > 0 && addr >= (uint64_t)kern_text &&
+	    addr < (uint64_t)kern_rodata)
+		kprintf("  %016lx %s+%#lx\n", addr, ksyms[lo].name,
+		    addr - ksyms[lo].addr);
+	else
+		kprintf("  %016lx\n", addr);
+}
+
+/* Follows the frame pointers; the first address is a pc, then returns. */
+static void
+backtrace(uint64_t pc, uint64_t fp)
+{
+	uint64_t next, ret;
+	int depth;
+
+	kprintf("backtrace:\n");
+	print_symbol(pc);
+	for (depth = 0; depth < 32 && fp >= DIRECT && fp % 8 == 0; depth++) {
+		if (!peek64(fp, &next) || !peek64(fp + 8, &ret) || ret == 0)
+			break;
+		print_symbol(ret);
+		if (next <= fp)
+			break;
+		fp = next;
+	}
+}
+
+static void
+print_frame(const struct frame *f)
+{
+	kprintf("rip %016lx  rsp %016lx  rflags %06lx  cs %02lx  "
+	    "vector %lu  error %#lx\n", f->rip, f->rsp, f->rflags, f->cs,
+	    f->vec, f->err);
+	kprintf("rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n"
+	    "rsi %016lx  rdi %016lx  rbp %016lx  cr2 %016lx\n"
+	    "r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx\n"
+	    "r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n",
+	    f->rax, f->rbx, f->rcx, f->rdx, f->rsi, f->rdi, f->rbp,
+	    read_cr2(), f->r8, f->r9, f->r10, f->r11, f->r12, f->r13, f->r14,
+	    f->r15);
+}
+
+/* A broken invariant of the kernel or the driver. */
+void
+panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	cli();
+	kprintf("\nmetal: panic: ");
+	va_start(ap, fmt);
+	kvprintf(fmt, ap);
+	va_end(ap);
+	kprintf("\n");
+	if (!panicking) {
+		panicking = true;
+		backtrace((uint64_t)__builtin_return_address(0),
+		    (uint64_t)__builtin_frame_address(0));
+	}
+	machine_exit(EXIT_FAULT);
+}
+
+/* An exception in ring 0 that nothing expected. */
+static void __attribute__((noreturn))
+kernel_fault(const struct frame *f)
+{
+	static const char *const names[] = {
+		[0] = "#DE", [VEC_DB] = "#DB", [VEC_NMI] = "NMI",
+		[VEC_BP] = "#BP", [4] = "#OF", [5] = "#BR", [VEC_UD] = "#UD",
+		[7] = "#NM", [VEC_DF] = "#DF", [10] = "#TS", [11] = "#NP",
+		[12] = "#SS", [VEC_GP] = "#GP", [VEC_PF] = "#PF",
+		[16] = "#MF", [17] = "#AC", [VEC_MC] = "#MC", [19] = "#XM",
+	};
+	const char *name = f->vec < ARRAY_LEN(names) ? names[f->vec] : NULL;
+
+	if (panicking)
+		machine_exit(EXIT_FAULT);
+	panicking = true;
+	kprintf("\nmetal: host fault: %s in the kernel\n",
+	    name != NULL ? name : "exception");
+	print_frame(f);
+	backtrace(f->rip, f->rbp);
+	machine_exit(EXIT_FAULT);
+}
+
+/*
+ * A page fault: the client's memory is filled at first touch, for the client
+ * and for the kernel's copies alike.
+ * Returns: false if it was in the kernel and nobody's.
+ */
+static bool
+page_fault(struct frame *f)
+{
+	uint64_t va = read_cr2();
+	uint32_t access = f->err & PF_WRITE ? VM_W :
+	    f->err & PF_FETCH ? VM_X : VM_R;
+	bool copy = f->rip == (uint64_t)copy_q || f->rip == (uint64_t)copy_b;
+	int error = EFAULT;
+
+	if ((FROM_USER(f) || copy) && va < USER_MAX && proc.as != NULL)
+		error = as_fault(proc.as, va, access);
+	if (error == 0)
+		return (true);
+	if (copy && va < USER_MAX)
+		f->rip = (uint64_t)copy_fault;
+	else if (f->rip == (uint64_t)peek_mov)
+		f->rip = (uint64_t)peek_fault;
+	else if (!FROM_USER(f))
+		return (false);
+	else if (error == ENOMEM) {
+		kprintf("metal: out of memory at %#lx\n", va);
+		signal_force(SIGKILL, va);
+	} else
+		signal_force(SIGSEGV, va);
+	return (true);
+}
+
+/* An exception in ring 3 is a signal, with Linux's choice of number. */
+static void
+user_fault(const struct frame *f)
+{
+	static const uint8_t signals[32] = {
+		[0] = SIGFPE, [VEC_DB] = SIGTRAP, [VEC_BP] = SIGTRAP,
+		[VEC_UD] = SIGILL, [12] = SIGBUS, [16] = SIGFPE,
+		[17] = SIGBUS, [19] = SIGFPE,
+	};
+
+	signal_force(signals[f->vec] != 0 ? signals[f->vec] : SIGSEGV,
+	    f->rip);
+}
+
+/*
+ * NMI: nobody sends one but a chipset that found memory or a bus bad, which
+ * port 0x61 tells, and people with a button.
+ */
+void
+host_nmi(void)
+{
+	uint8_t why = in8(0x61);
+
+	if ((why & 0xc0) != 0)
+		panic("NMI: hardware error, port 0x61 reads %#x", why);
+	kprintf("metal: NMI\n");
+}
+
+/* #MC: shows the banks and stops; there is nothing to save. */
+void
+host_mce(void)
+{
+	unsigned int i, n = rdmsr(MSR_MCG_CAP) & 0xff;
+	uint64_t status;
+
+	for (i = 0; i < n; i++) {
+		status = rdmsr(MSR_MC0_STATUS + 4 * i);
+		if (status >> 63)
+			kprintf("metal: machine check: bank %u status %#lx\n",
+			    i, status);
+	}
+	panic("machine check, status %#lx", rdmsr(MSR_MCG_STATUS));
+}
+
+/* Every vector comes here, interrupts off. */
+void
+trap(struct frame *f)
+{
+	if (cpu_smap)		/* the CPU does not clear AC by itself */
+		__asm__ volatile("clac" ::: "memory");
+	if (f->vec == VEC_NMI) {
+		host_nmi();
+		return;			/* on its own stack: no scheduling */
+	}
+	if (f->vec == VEC_MC)
+		host_mce();
+	if (f->vec >= VEC_IRQ0)
+		irq_handle(f->vec - VEC_IRQ0);
+	else if (f->vec == VEC_PF ? !page_fault(f) : !FROM_USER(f))
+		kernel_fault(f);
+	else if (f->vec != VEC_PF)
+		user_fault(f);
+	if (FROM_USER(f))
+		user_return(f);
+}
+
+/*
+ * Before each return to ring 3: others may run, signals are delivered, the
+ * FPU gets the client's state. Returns with interrupts off.
+ */
+void
+user_return(struct frame *f)
+{
+	cli();
+	while (resched || signal_pending(cur)) {
+		sti();
+		if (resched)
+			schedule();
+		if (signal_pending(cur))
+			signal_deliver(f);
+		cli();
+	}
+	if (fpu_owner != cur) {
+		if (fpu_owner != NULL)
+			fpu_store(fpu_owner->fpu);
+		fpu_load(cur->fpu);
+		fpu_owner = cur;
+	}
+}
+
+/* A call that is not in the table, told once for each number. */
+static long
+no_syscall(uint64_t nr)
+{
+	static uint64_t told[16];
+
+	if (nr < 64 * ARRAY_LEN(told) && (told[nr / 64] >> nr % 64 & 1) == 0) {
+		told[nr / 64] |= 1UL << nr % 64;
+		kprintf("metal: system call %lu is not implemented\n", nr);
+	}
+	return (-ENOSYS);
+}
+
+/* Linux x86-64: number in RAX, arguments in RDI RSI RDX R10 R8 R9. */
+void
+syscall_dispatch(struct frame *f)
+{
+	if (f->rax < nsyscalls && syscalls[f->rax] != NULL)
+		f->rax = syscalls[f->rax](f->rdi, f->rsi, f->rdx, f->r10,
+		    f->r8, f->r9);
+	else
+		f->rax = no_syscall(f->rax);
+	user_return(f);
+}
