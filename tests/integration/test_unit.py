@@ -42,7 +42,9 @@ class Suite:
                 [BUILD / "unit" / name], cwd=TOP, text=True, errors="replace",
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, timeout=emu.time_limit(300),
-                env={**os.environ, "CK_TAP_LOG_FILE_NAME": path}, check=False)
+                env={**os.environ, "CK_TAP_LOG_FILE_NAME": path,
+                     "CK_DEFAULT_TIMEOUT": "60",
+                     "UBSAN_OPTIONS": "print_stacktrace=1"}, check=False)
             self.output = done.stdout
             self.status = done.returncode
         except (OSError, subprocess.TimeoutExpired) as e:
