@@ -61,7 +61,7 @@ static uint64_t cr4;			/* the CPU's CR4 */
 bool cpu_smap, cpu_gbpages;
 uint64_t cpu_nx;
 size_t fpu_size = 512;
-uint64_t fpu_xcr0;
+uint64_t host_xcr0;
 uint64_t syscall_rsp0;
 
 /*
@@ -188,8 +188,8 @@ fpu_init(void)
 	if ((cr4 & CR4_OSXSAVE) == 0)
 		return;
 	cpuid(0xd, 0, r);
-	fpu_xcr0 = r[0] & 7;
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)fpu_xcr0),
+	host_xcr0 = r[0] & 7;
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)host_xcr0),
 	    "d"(0));
 	cpuid(0xd, 0, r);
 	fpu_size = r[1];
@@ -197,19 +197,19 @@ fpu_init(void)
 
 /* The state of a new program: FCW 0x37f, MXCSR 0x1f80, all else zero. */
 void
-fpu_reset(void *area)
+fpu_fresh(void *area)
 {
 	memset(area, 0, fpu_size);
 	*(uint16_t *)area = 0x37f;
 	*(uint32_t *)((char *)area + 24) = 0x1f80;
-	if (fpu_xcr0 != 0)		/* XSTATE_BV: x87 and SSE are here */
+	if (host_xcr0 != 0)		/* XSTATE_BV: x87 and SSE are here */
 		*(uint64_t *)((char *)area + 512) = 3;
 }
 
 void
 fpu_store(void *area)
 {
-	if (fpu_xcr0 != 0)
+	if (host_xcr0 != 0)
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1),
 		    "d"(-1) : "memory");
 	else
@@ -219,7 +219,7 @@ fpu_store(void *area)
 void
 fpu_load(const void *area)
 {
-	if (fpu_xcr0 != 0)
+	if (host_xcr0 != 0)
 		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1),
 		    "d"(-1) : "memory");
 	else

@@ -187,11 +187,11 @@ extern uint32_t mod_start, mod_end;	/* the boot archive, physical */
 extern bool cpu_smap, cpu_gbpages;
 extern uint64_t cpu_nx;			/* PTE_NX, or 0 */
 extern size_t fpu_size;			/* bytes of a saved FPU state */
-extern uint64_t fpu_xcr0;		/* 0: FXSAVE only */
+extern uint64_t host_xcr0;		/* 0: FXSAVE only */
 extern uint64_t syscall_rsp0;
 void	 cpu_init(void);
 void	 cpu_set_stack(uint64_t);
-void	 fpu_reset(void *);
+void	 fpu_fresh(void *);
 void	 fpu_store(void *);
 void	 fpu_load(const void *);
 

@@ -158,7 +158,7 @@ push_frame(struct frame *f, int sig, const struct sigaction *act)
 	    host_copyout(fpu_state(), fp, fpu_size) != 0 ||
 	    host_copyout(&s, sp, sizeof(s)) != 0)
 		return (EFAULT);
-	fpu_reset(cur->fpu);
+	fpu_fresh(cur->fpu);
 	f->rip = act->handler;
 	f->rsp = sp;
 	f->rflags &= ~(RFLAGS_DF | RFLAGS_TF);
@@ -224,8 +224,8 @@ sys_rt_sigreturn(void)
 	}
 	/* XRSTOR must not fault: MXCSR and the XSAVE header are checked. */
 	*(uint32_t *)(fpu + 24) &= 0xffbf;
-	if (fpu_xcr0 != 0) {
-		*(uint64_t *)(fpu + 512) &= fpu_xcr0;
+	if (host_xcr0 != 0) {
+		*(uint64_t *)(fpu + 512) &= host_xcr0;
 		memset(fpu + 520, 0, 56);
 	}
 	*f = (struct frame){

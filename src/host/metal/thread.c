@@ -74,7 +74,7 @@ thread_create(void (*fn)(struct frame *))
 	t->kstack = KSTACKS + (slot + 1) * KSTACK_SLOT;
 	t->fpu = fpu;
 	t->tid = ++last_tid;
-	fpu_reset(fpu);
+	fpu_fresh(fpu);
 
 	/* What switch_to() pops: r15 r14 r13 r12 rbx rbp, return address. */
 	sp = (uint64_t *)(stack + KSTACK_SIZE - sizeof(struct frame)) - 7;
