@@ -228,7 +228,7 @@ long	 tty_ioctl(uint32_t, uint64_t);
 /* --- power.c --- */
 void	 power_init(void);
 void	 machine_exit(int) __attribute__((noreturn));
-#define EXIT_FAULT	0x6f		/* a host fault: 0x7f to port 0xf4 */
+#define EXIT_FAULT	(-1)
 
 /* --- page.c --- */
 extern uint64_t pages_free, pages_total;

@@ -272,6 +272,7 @@ host_free(void *obj)
 	p->ref = pa % PAGE_SIZE + 1;
 	if (--p->inuse == 0) {
 		list_remove(&slab_list[p->order], pa / PAGE_SIZE);
+		p->ref = 0;
 		block_free(pa / PAGE_SIZE, 0);
 	}
 }

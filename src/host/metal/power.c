@@ -11,7 +11,9 @@
 #include "metal.h"
 
 #define QEMU_EXIT	0xf4
-#define QEMU_STATUS	0x10		/* + status, at most 0x6f */
+#define QEMU_STATUS	0x10		/* + the client's status */
+#define QEMU_STATUS_MAX	0x7e
+#define QEMU_FAULT	0x7f
 #define BOCHS_SHUTDOWN	0x8900
 #define ACPI_SLP_EN	0x2000
 
@@ -80,7 +82,7 @@ power_init(void)
 	}
 }
 
-/* The client's status, or EXIT_FAULT. */
+/* The client's status, or EXIT_FAULT: the kernel or the driver is broken. */
 void
 machine_exit(int status)
 {
@@ -88,8 +90,13 @@ machine_exit(int status)
 	const char *s;
 
 	cli();
-	kprintf("metal: exit %d\n", status);
-	out32(QEMU_EXIT, QEMU_STATUS + min(status, EXIT_FAULT));
+	if (status == EXIT_FAULT) {
+		kprintf("metal: exit fault\n");
+		out32(QEMU_EXIT, QEMU_FAULT);
+	} else {
+		kprintf("metal: exit %d\n", status);
+		out32(QEMU_EXIT, min(QEMU_STATUS + status, QEMU_STATUS_MAX));
+	}
 	for (s = word; *s != '\0'; s++)
 		out8(BOCHS_SHUTDOWN, *s);
 	if (pm1a != 0)

@@ -53,15 +53,13 @@ print_symbol(uint64_t addr)
 		kprintf("  %016lx\n", addr);
 }
 
-/* Follows the frame pointers; the first address is a pc, then returns. */
+/* Follows the frame pointers and prints the return addresses. */
 static void
-backtrace(uint64_t pc, uint64_t fp)
+backtrace(uint64_t fp)
 {
 	uint64_t next, ret;
 	int depth;
 
-	kprintf("backtrace:\n");
-	print_symbol(pc);
 	for (depth = 0; depth < 32 && fp >= DIRECT && fp % 8 == 0; depth++) {
 		if (!peek64(fp, &next) || !peek64(fp + 8, &ret) || ret == 0)
 			break;
@@ -101,8 +99,7 @@ panic(const char *fmt, ...)
 	kprintf("\n");
 	if (!panicking) {
 		panicking = true;
-		backtrace((uint64_t)__builtin_return_address(0),
-		    (uint64_t)__builtin_frame_address(0));
+		backtrace((uint64_t)__builtin_frame_address(0));
 	}
 	machine_exit(EXIT_FAULT);
 }
@@ -126,7 +123,8 @@ kernel_fault(const struct frame *f)
 	kprintf("\nmetal: host fault: %s in the kernel\n",
 	    name != NULL ? name : "exception");
 	print_frame(f);
-	backtrace(f->rip, f->rbp);
+	print_symbol(f->rip);
+	backtrace(f->rbp);
 	machine_exit(EXIT_FAULT);
 }
 
