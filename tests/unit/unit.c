@@ -2,6 +2,7 @@
 /*
  * unit.c - main() of every suite, and a client of the driver.
  */
+#include <semaphore.h>
 #include <stdlib.h>
 
 #include "unit.h"
@@ -14,6 +15,7 @@
 
 struct vmm_file *unit_file;
 
+static sem_t spinning;
 static unsigned int nslots;
 static _Thread_local unsigned int slot;	/* 1.. */
 
@@ -41,6 +43,7 @@ setup_bare(void)
 	fake_reset();
 	nslots = 0;
 	slot = 0;
+	sem_init(&spinning, 0, 0);
 	fake_user_map(SLOT_BASE, NSLOTS * SLOT_SIZE, 0);
 }
 
@@ -323,6 +326,49 @@ void
 unit_code(uint64_t gpa, const void *bytes, size_t n)
 {
 	fake_user_write(GUEST_VA + gpa, bytes, n);
+}
+
+void
+unit_spin(struct fake_guest *g, uint64_t arg)
+{
+	sem_post(&spinning);
+	fake_do_spin(g, arg);
+}
+
+static void *
+runner(void *arg)
+{
+	struct unit_runner *r = arg;
+
+	r->self = fake_self();
+	fake_cpu_set(r->cpu);
+	r->error = unit_run(r->id, r->vcpu, r->irq, &r->run);
+	return (NULL);
+}
+
+void
+unit_wait_spin(void)
+{
+	while (sem_wait(&spinning) != 0)
+		;
+}
+
+void
+unit_start(struct unit_runner *r, uint32_t id, uint32_t vcpu, unsigned int cpu)
+{
+	r->id = id;
+	r->vcpu = vcpu;
+	r->cpu = cpu;
+	r->irq = NONE;
+	ck_assert_int_eq(pthread_create(&r->thread, NULL, runner, r), 0);
+	unit_wait_spin();
+}
+
+int
+unit_join(struct unit_runner *r)
+{
+	ck_assert_int_eq(pthread_join(r->thread, NULL), 0);
+	return (r->error);
 }
 
 struct find {

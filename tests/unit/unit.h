@@ -65,6 +65,22 @@ uint8_t	 unit_state(uint32_t id, uint32_t vcpu);	/* from INFO */
 uint64_t unit_used(uint32_t id);
 void	 unit_code(uint64_t gpa, const void *bytes, size_t n);
 
+/* A client thread inside RUN. */
+struct unit_runner {
+	pthread_t	 thread;
+	uint32_t	 id, vcpu;
+	unsigned int	 cpu;
+	uint16_t	 irq;
+	int		 error;
+	struct unit_run	 run;
+	struct fake_thread *self;
+};
+fake_step_fn	unit_spin;	/* tells unit_start() that the guest runs */
+void	 unit_start(struct unit_runner *, uint32_t id, uint32_t vcpu,
+	    unsigned int cpu);	/* returns when a guest is in unit_spin */
+void	 unit_wait_spin(void);
+int	 unit_join(struct unit_runner *);	/* RUN's result */
+
 /* The VM and VCPU behind an id, for what no ioctl shows. */
 struct vm *unit_vm(uint32_t id);
 

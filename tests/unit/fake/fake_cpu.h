@@ -30,6 +30,7 @@ void	 fake_svm_set(uint32_t features, uint32_t nasids);
 #define FAKE_MSR_VM_HSAVE_PA	0xc0010117u
 void	 fake_msr_set(unsigned int cpu, uint32_t msr, uint64_t v);
 uint64_t fake_msr_get(unsigned int cpu, uint32_t msr);
+void	 fake_cpu_check_clean(void);	/* no CPU is in SVM mode */
 void	 fake_msr_ignore(unsigned int cpu, uint32_t msr);  /* writes lost */
 
 #define FAKE_HOST_XCR0		0x7

@@ -32,7 +32,10 @@ static void			 (*call_hook)(unsigned int);
 static char			 log_text[LOG_SIZE];
 static size_t			 log_len;
 static pthread_mutex_t		 log_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fake_thread	*threads;	/* log_lock */
 static _Thread_local struct fake_thread *self;
+static _Thread_local unsigned int self_boot;
+static unsigned int		 boots;
 
 void		(*fake_enter_hook)(void);
 void		(*fake_yield_hook)(void);
@@ -57,13 +60,18 @@ fake_die(const char *fmt, ...)
 struct fake_thread *
 fake_self(void)
 {
-	if (self == NULL) {
+	if (self == NULL || self_boot != boots) {
 		self = calloc(1, sizeof(*self));
 		if (self == NULL)
 			fake_die("no memory for a thread");
+		self_boot = boots;
 		self->as = fake_as_default();
 		self->caller.pid = 100;
 		self->caller.uid = 1000;
+		pthread_mutex_lock(&log_lock);
+		self->next = threads;
+		threads = self;
+		pthread_mutex_unlock(&log_lock);
 	}
 	return (self);
 }
@@ -85,10 +93,14 @@ fake_assert_context(const char *what, bool s, bool e, bool c)
 void
 fake_reset(void)
 {
+	struct fake_thread *t;
 	unsigned int i;
 
-	free(self);
-	self = NULL;
+	while ((t = threads) != NULL) {
+		threads = t->next;
+		free(t);
+	}
+	boots++;
 	fake_mem_reset();
 	for (i = 0; i < HOST_MAX_CPUS; i++) {
 		pthread_mutex_init(&cpus[i].busy, NULL);

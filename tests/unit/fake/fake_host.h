@@ -77,6 +77,7 @@ enum fake_context {
 };
 #define FAKE_MAX_HELD	8
 struct fake_thread {
+	struct fake_thread	*next;
 	enum fake_context	 context;
 	unsigned int		 cpu;
 	int			 signal;	/* atomic: a signal is pending */
@@ -98,7 +99,8 @@ bool	 fake_kicked(unsigned int cpu);
 unsigned int fake_kicks(unsigned int cpu);	/* since reset */
 unsigned int fake_nmis(void);
 unsigned int fake_mces(void);
-void	 fake_call_hook(void (*fn)(unsigned int cpu));	/* before each call */
+/* Before each host_cpu_call. */
+void	 fake_call_hook(void (*fn)(unsigned int cpu));
 
 /* Called by host_enter_begin after it has checked for a signal. */
 extern void (*fake_enter_hook)(void);

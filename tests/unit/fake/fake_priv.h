@@ -10,7 +10,6 @@
 void		 fake_mem_reset(void);
 struct host_as	*fake_as_default(void);
 void		 fake_cpu_reset(void);
-void		 fake_cpu_check_clean(void);
 void		 fake_cpu_enter_begin(void);
 void		 fake_cpu_enter_end(void);
 void		 fake_svm_reset(void);

@@ -2,7 +2,6 @@
 /*
  * fake_svm.c - VMRUN of the fake CPUs: state checks, event injection, the
  * interrupt window, scripted guests, nested paging and its TLB.
- * APM Vol. 2 chapter 15 "Secure Virtual Machine".
  */
 #include <sched.h>
 
@@ -167,7 +166,11 @@ fake_exit_raw(struct fake_guest *g, uint64_t code, uint64_t info1,
 	g->exited = true;
 }
 
-/* APM Vol. 2 Appendix C: where the intercept of an exit code is enabled. */
+/*
+ * Where the intercept of an exit code is enabled: codes 0-0x9f number the
+ * bits of the intercept vectors. APM Vol. 2 Appendix C "SVM Intercept Exit
+ * Codes".
+ */
 static bool
 intercepted(const struct fake_guest *g, uint64_t code)
 {
@@ -520,7 +523,7 @@ illegal(const struct fake_guest *g)
 		return ("CR3 reserved bits");
 	if ((cr4 & ~0x003f0fffULL & ~0x40000ULL) != 0)
 		return ("CR4 reserved bits");
-	if ((vmcb_get(g, VS_DR6) >> 32) != 0 || (vmcb_get(g, VS_DR7) >> 32) != 0)
+	if ((vmcb_get(g, VS_DR6) | vmcb_get(g, VS_DR7)) >> 32 != 0)
 		return ("DR6 or DR7[63:32]");
 	if (lme_pg && (cr4 & 0x20) == 0)
 		return ("LME, PG and no PAE");
