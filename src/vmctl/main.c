@@ -11,15 +11,6 @@
 
 #include "vmctl.h"
 
-/* What is no command of the table: these own the whole command line. */
-static const struct {
-	const char	*name, *args, *help;
-} modes[] = {
-	{ "tour", "[-n NONCE]", "each ioctl once, with a guest" },
-	{ "shell", "", "a prompt for the commands below" },
-	{ "exec", "'CMD; CMD; ...'", "the commands, one after the other" },
-};
-
 /* One line on stderr. Returns `status`, so that callers can return this. */
 int
 ctl_error(int status, const char *fmt, ...)
@@ -35,20 +26,13 @@ ctl_error(int status, const char *fmt, ...)
 	return (status);
 }
 
-/* The whole help, from the tables. */
-static int
-usage(struct ctl *ctl)
-{
-	char *help[] = { "help" };
-	size_t i;
-
-	printf("usage: vmctl COMMAND [ARGUMENT...]\n\n");
-	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		printf("  %-8s%-24s %s\n", modes[i].name, modes[i].args,
-		    modes[i].help);
-	putchar('\n');
-	return (ctl_exec(ctl, 1, help));
-}
+/* What owns a whole command line; the other commands are in the table. */
+static const char usage[] =
+    "usage: vmctl COMMAND [ARGUMENT...]\n\n"
+    "  tour    [-n NONCE]               each ioctl once, with a guest\n"
+    "  shell                            a prompt for the commands below\n"
+    "  exec    'CMD; CMD; ...'          those commands, to the first error\n"
+    "\n";
 
 /*
  * `exec` and single commands end at the first failure and return it; the VMs
@@ -67,8 +51,8 @@ main(int argc, char **argv)
 	if (strcmp(argv[1], "tour") == 0)
 		return (tour_main(argc - 1, argv + 1));
 	if (strcmp(argv[1], "help") == 0 && argc == 2)
-		status = usage(&ctl);
-	else if (strcmp(argv[1], "shell") == 0) {
+		fputs(usage, stdout);
+	if (strcmp(argv[1], "shell") == 0) {
 		if (argc > 2)
 			return (ctl_error(CTL_USAGE,
 			    "shell: takes no argument, not `%s'", argv[2]));

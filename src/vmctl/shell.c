@@ -2,12 +2,10 @@
 /*
  * shell.c - the prompt: line editing and history over the commands of cmd.c.
  *
- * Standard input is one of three: a terminal, which is raw while a line is
- * typed; a console that has no termios, such as the serial line of the metal
- * host; or a file or a pipe, which gets neither prompt nor echo.
+ * A terminal is raw while a line is typed, and as it was while a command runs,
+ * so that ^C gets a client out of RUN. A file or a pipe gets neither prompt
+ * nor echo.
  */
-#include <sys/stat.h>
-
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,33 +20,18 @@
 #define ESC		0x1b
 #define DEL		0x7f
 
-enum input { TERMINAL, CONSOLE, PLAIN };
-
 static char lines[HISTORY][CTL_LINE];	/* ring, by number of the line */
 static unsigned int nlines;
+static bool tty;
 static struct termios cooked;
-
-/* What standard input is. */
-static enum input
-input_kind(void)
-{
-	struct stat st;
-
-	if (tcgetattr(STDIN_FILENO, &cooked) == 0)
-		return (TERMINAL);
-	/* A host that has no fstat(2) has a console and no more. */
-	if (fstat(STDIN_FILENO, &st) == -1 || S_ISCHR(st.st_mode))
-		return (CONSOLE);
-	return (PLAIN);
-}
 
 /* Characters one by one, and no echo, while a line is typed. */
 static void
-set_raw(enum input kind, bool raw)
+set_raw(bool raw)
 {
 	struct termios t = cooked;
 
-	if (kind != TERMINAL)
+	if (!tty)
 		return;
 	if (raw) {
 		t.c_lflag &= ~(ICANON | ECHO | ISIG | IEXTEN);
@@ -191,28 +174,28 @@ int
 shell_main(struct ctl *ctl)
 {
 	struct sigaction sa = { .sa_handler = on_interrupt };
-	enum input kind = input_kind();
 	char line[CTL_LINE], prompt[32];
 	int error, status = CTL_OK;
 
-	sigaction(SIGINT, &sa, NULL);
-	if (kind != PLAIN)
+	tty = tcgetattr(STDIN_FILENO, &cooked) == 0;
+	if (tty) {
+		sigaction(SIGINT, &sa, NULL);
 		printf("vmctl: one command for each ioctl; `help' lists "
 		    "them, `quit' ends\n");
+	}
 	while (!ctl->quit) {
 		snprintf(prompt, sizeof(prompt), "vmm> ");
 		if (ctl->cur != NULL)
 			snprintf(prompt, sizeof(prompt), "vm%u.%u> ",
 			    ctl->cur->v.id, ctl->cur->v.vcpu);
-		set_raw(kind, true);
-		if (!(kind == PLAIN ? plain_line(line) :
-		    edit_line(prompt, line)))
+		set_raw(true);
+		if (!(tty ? edit_line(prompt, line) : plain_line(line)))
 			break;
-		set_raw(kind, false);
+		set_raw(false);
 		error = ctl_exec_line(ctl, line);
 		if (error != CTL_OK)
 			status = error;
 	}
-	set_raw(kind, false);
-	return (kind == PLAIN ? status : CTL_OK);
+	set_raw(false);
+	return (tty ? CTL_OK : status);
 }

@@ -12,11 +12,22 @@
 #define TOUR_ROWS	11
 #define TOUR_VALUES	8
 
+struct tour;
+
+/* fn returns NULL, or why the row failed. */
+struct tour_row {
+	int		 nr;
+	const char	*name;
+	const char	*asked;
+	const char	*(*fn)(struct tour *);
+};
+
 struct tour {
 	int			fd;
 	struct client_vm	v;		/* id 0: none */
 
 	/* Of the row. */
+	const struct tour_row	*row;
 	uint32_t		nonce;		/* what the guest is given */
 	uint32_t		got;		/* what it handed back */
 	bool			has_got;
@@ -24,7 +35,7 @@ struct tour {
 	size_t			nvals;
 	unsigned int		exits[CLIENT_OTHER + 1];
 	uint16_t		reasons[CLIENT_OTHER + 1];
-	uint64_t		mark, ticks;	/* of the row's ioctl */
+	uint64_t		ticks;		/* of the row's ioctl */
 	char			did[64];
 	char			why[64];	/* it failed */
 
@@ -35,14 +46,6 @@ struct tour {
 	/* Of the first RUN. */
 	uint64_t		first_run;	/* TSC */
 	uint64_t		first_ns;	/* CLOCK_MONOTONIC */
-};
-
-/* fn returns NULL, or why the row failed. */
-struct tour_row {
-	int		 nr;
-	const char	*name;
-	const char	*asked;
-	const char	*(*fn)(struct tour *);
 };
 
 extern const struct tour_row tour_rows[TOUR_ROWS];

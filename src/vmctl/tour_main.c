@@ -85,6 +85,7 @@ do_row(struct tour *t, const struct tour_row *row, uint32_t nonce)
 	int width;
 
 	memset(t->exits, 0, sizeof(t->exits));
+	t->row = row;
 	t->nonce = nonce;
 	t->has_got = false;
 	t->nvals = 0;
