@@ -83,6 +83,7 @@ exit_length(struct vcpu *v, struct vmexit *x)
 	return (x->insn_len != 0 ? 0 : exit_fetch(v, x, &in));
 }
 
+/* book: exit-cpuid */
 static int
 exit_cpuid(struct vcpu *v, struct vmexit *x)
 {
@@ -102,6 +103,7 @@ exit_cpuid(struct vcpu *v, struct vmexit *x)
 	vcpu_skip(v, x->insn_len);
 	return (EXIT_RESUME);
 }
+/* book: end */
 
 /*
  * HLT waits for an interrupt. With IF=0 none can come: the guest has powered

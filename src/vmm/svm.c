@@ -243,6 +243,7 @@ svm_vcpu_init(struct vcpu *v)
 	return (0);
 }
 
+/* book: svm-intercepts */
 /*
  * What exits. CR reads are added in svm_load_crs() when they have to lie.
  *
@@ -268,6 +269,7 @@ svm_set_intercepts(struct vmcb *b)
 	if (regs_xcr0_allowed() != 0)
 		b->intercept[4] |= ICPT_XSETBV;
 }
+/* book: end */
 
 static void
 svm_vcpu_reset(struct vcpu *v)
@@ -464,6 +466,7 @@ svm_inject(struct vcpu *v, const struct hv_event *e)
 	    (e->has_error ? EVENT_HAS_ERROR | (uint64_t)e->error << 32 : 0);
 }
 
+/* book: svm-window */
 /*
  * The interrupt window: a virtual interrupt that is never taken, since its
  * delivery exits. It honours IF and the shadow, and ignores the TPR (F28).
@@ -486,6 +489,7 @@ svm_window(struct vcpu *v, bool on)
 		s->vmcb->intercept[3] &= ~ICPT_VINTR;
 	}
 }
+/* book: end */
 
 /* A new ASID has no translations: that is the flush. */
 static void
@@ -496,6 +500,7 @@ svm_tlb_flush(struct vcpu *v)
 	s->generation = 0;
 }
 
+/* book: svm-asid */
 /*
  * Give the VCPU an ASID of this CPU if it has none that is good here. ASIDs
  * are handed out in order and never twice in a generation; when they are used
@@ -525,6 +530,7 @@ svm_choose_asid(struct svm_vcpu *s)
 	s->cpu = cpu;
 	s->generation = c->generation;
 }
+/* book: end */
 
 /*
  * --- Entry and exit. ---
@@ -613,6 +619,7 @@ svm_store(struct vcpu *v, struct svm_vcpu *s)
 	v->dr6 = b->save.dr6;
 }
 
+/* book: svm-lost */
 /*
  * The event whose delivery the exit interrupted. One that the instruction at
  * RIP raised, INT n, INT3, INTO, is raised again by running that instruction.
@@ -638,6 +645,7 @@ svm_decode_lost(const struct vmcb *b, struct hv_event *e)
 	e->has_error = (info & EVENT_HAS_ERROR) != 0;
 	e->error = info >> 32;
 }
+/* book: end */
 
 /*
  * Length of the instruction that exited, from where the CPU says the next one
@@ -773,6 +781,7 @@ svm_decode(const struct vmcb *b, struct vmexit *x)
 	}
 }
 
+/* book: svm-run */
 /* One entry. */
 static void
 svm_run(struct vcpu *v, struct vmexit *x)
@@ -799,6 +808,7 @@ svm_run(struct vcpu *v, struct vmexit *x)
 	if (x->kind != VMEXIT_SHUTDOWN)
 		svm_decode_lost(b, &x->lost);
 }
+/* book: end */
 
 /* Say what the CPU was given. */
 static void

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* book: svm-banner */
 /*
  * svm_entry.S - into the guest with VMRUN, and out at #VMEXIT.
  *
@@ -26,6 +27,7 @@
  *	APM Vol. 2 15.5.1 "Basic Operation", 15.17 "Global Interrupt Flag, STGI
  *	and CLGI Instructions"
  */
+/* book: end */
 #include <hostasm.h>
 
 #include "svm.h"
@@ -41,6 +43,7 @@ HOST_FUNC(svm_enter)
 	pushq	%rdx			/*  8(%rsp): gpr */
 	pushq	%rsi			/*   (%rsp): host_pa */
 
+	/* book: svm-entry */
 	clgi
 	movq	%rsi, %rax
 	vmsave	%rax
@@ -101,6 +104,7 @@ svm_after_vmrun:
 
 	cli
 	stgi
+	/* book: end */
 	addq	$16, %rsp
 	popq	%r15
 	popq	%r14

@@ -144,6 +144,7 @@ vcpu_fault(struct vcpu *v, const struct hv_event *fault, uint64_t cr2)
 	}
 }
 
+/* book: vcpu-skip */
 /*
  * The guest's instruction of `len` bytes is done: the one place where the
  * driver advances RIP. A completed instruction ends an STI or MOV SS shadow
@@ -164,6 +165,7 @@ vcpu_skip(struct vcpu *v, uint8_t len)
 		vcpu_exception(v, VMM_EX_DB, 0);
 	}
 }
+/* book: end */
 
 static bool
 vcpu_if(const struct vcpu *v)
@@ -211,6 +213,7 @@ dr_enter(const struct vcpu *v)
 		insn_write_dr(i, v->dr[i]);
 }
 
+/* book: vcpu-deliver */
 /* Choose the event of the coming entry into v->event, and the window. */
 static void
 vcpu_deliver(struct vcpu *v)
@@ -233,7 +236,9 @@ vcpu_deliver(struct vcpu *v)
 	hv->inject(v, &v->event);
 	hv->window(v, vcpu_irq_waiting(v) || ATOMIC_GET(&v->intr) != 0);
 }
+/* book: end */
 
+/* book: vcpu-enter */
 /*
  * Enter the guest once.
  * Locks: none.
@@ -277,7 +282,9 @@ vcpu_enter(struct vcpu *v, struct vmexit *x)
 	host_enter_end();
 	return (true);
 }
+/* book: end */
 
+/* book: vcpu-loop */
 /*
  * Enter until something is for the client.
  * Returns: 0 with *reason, or RUN's errno.
@@ -307,6 +314,7 @@ vcpu_loop(struct vcpu *v, uint16_t *reason)
 		host_yield();
 	}
 }
+/* book: end */
 
 /*
  * What the client brought: the answer of an IN, and a vector.

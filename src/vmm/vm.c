@@ -185,6 +185,7 @@ vm_block_order(const struct vm *vm, const struct vm_mem_range *r, uint64_t gpa)
 	return (order);
 }
 
+/* book: vm-fault */
 /* Take the block around `gpa`, at best as large as fits, and map it. */
 static int
 vm_take(struct vm *vm, const struct vm_mem_range *r, uint64_t gpa)
@@ -208,6 +209,7 @@ vm_take(struct vm *vm, const struct vm_mem_range *r, uint64_t gpa)
 		host_user_release(hpa, order);
 	return (error);
 }
+/* book: end */
 
 /* vm_fault() with the lock held. */
 static int
