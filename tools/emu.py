@@ -15,6 +15,7 @@ temporary directory that one run makes for itself.
 import argparse
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -85,7 +86,8 @@ class Job:
     args: list = field(default_factory=list)
     memory: int = 64            # MiB
     disk: bool = False          # boot the disk image, as a PC does
-    stdin: bytes = b""          # typed on the serial line
+    stdin: bytes = b""          # typed on the serial line,
+    prompt: bytes = b""         # once this has been printed
     extra: list = field(default_factory=list)
     tmp: pathlib.Path = None
 
@@ -140,6 +142,17 @@ def bochs_argv(job, model):
             "-rc", str(job.tmp / "debug")]
 
 
+def bochs_decode(result, code):
+    """Bochs has one way to end from inside, the same for every status; the
+    host says on the serial line which it was."""
+    m = re.search(r"^metal: exit (\d+)$", result.log, re.M)
+    if m:
+        result.status = int(m[1])
+        result.why = f"the client exited {result.status}"
+    else:
+        result.why = f"Bochs exited {code}"
+
+
 @dataclass
 class Backend:
     """One way to run the suite. `model` is for emulators that need one."""
@@ -177,20 +190,28 @@ def end(process):
     process.wait()
 
 
-def communicate(process, deadline, echo):
-    """Reads stdout to its end, or to the deadline. Returns (bytes, late)."""
-    chunks = []
-    fd = process.stdout.fileno()
+def communicate(process, job, deadline, echo):
+    """Types what there is to type, and reads to the end or to the deadline.
+
+    Returns (bytes, late). A PC drops what is typed before it listens, so
+    typing waits for the prompt.
+    """
+    out = b""
+    fd, to_type = process.stdout.fileno(), job.stdin
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            return b"".join(chunks), True
+            return out, True
+        if to_type and job.prompt in out:
+            process.stdin.write(to_type)
+            process.stdin.flush()
+            to_type = b""
         if not select.select([fd], [], [], min(left, 1.0))[0]:
             continue
         data = os.read(fd, 65536)
         if not data:
-            return b"".join(chunks), False
-        chunks.append(data)
+            return out, False
+        out += data
         if echo:
             sys.stdout.write(data.decode(errors="replace").replace("\r", ""))
             sys.stdout.flush()
@@ -207,19 +228,19 @@ def run(backend, job, limit=60, echo=False):
         else:
             argv = bochs_argv(job, backend.model)
         result = Result(argv)
-        (job.tmp / "stdin").write_bytes(job.stdin)
-        with open(job.tmp / "stdin", "rb") as stdin, \
-                open(job.tmp / "stderr", "wb") as stderr:
+        with open(job.tmp / "stderr", "wb") as stderr:
             try:
                 process = subprocess.Popen(
-                    dies_with_parent(argv), stdin=stdin, stderr=stderr,
+                    dies_with_parent(argv), stderr=stderr,
+                    stdin=subprocess.PIPE if job.stdin
+                    else subprocess.DEVNULL,
                     stdout=subprocess.PIPE, start_new_session=True,
                     env={**os.environ, "TERM": "xterm"})
             except OSError as e:
                 result.why = f"cannot start {argv[0]}: {e.strerror}"
                 return result
         out, result.timed_out = communicate(
-            process, started + time_limit(limit),
+            process, job, started + time_limit(limit),
             echo and backend.emulator == "qemu")
         if result.timed_out:
             end(process)
@@ -236,7 +257,7 @@ def run(backend, job, limit=60, echo=False):
         elif backend.emulator == "qemu":
             qemu_decode(result, code)
         else:
-            result.why = f"Bochs exited {code}"
+            bochs_decode(result, code)
         return result
     finally:
         if process is not None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-BANNER = re.compile(r"^vmm0 at mainbus0: (SVM/RVI|VMX/EPT)$", re.M)
+BANNER = re.compile(r"^vmm0:? at mainbus0: (SVM/RVI|VMX/EPT)$", re.M)
 
 
 def test_boot_attaches(boot):

@@ -2,9 +2,11 @@
 """`make shell`: a session typed on the serial line."""
 import re
 
+PROMPT = b"vmm> "
+
 
 def session(boot, *lines, expect=0):
-    return boot(["vmctl", "shell"], expect=expect,
+    return boot(["vmctl", "shell"], expect=expect, prompt=PROMPT,
                 stdin=("\r".join(lines) + "\r").encode()).log
 
 
@@ -32,7 +34,7 @@ def test_shell_help_lists_every_ioctl(boot):
 
 
 def test_shell_ends_at_control_d(boot):
-    log = boot(["vmctl", "shell"], stdin=b"info\r\x04").log
+    log = boot(["vmctl", "shell"], prompt=PROMPT, stdin=b"info\r\x04").log
     assert "info" in log
 
 

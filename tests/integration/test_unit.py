@@ -19,14 +19,16 @@ UNIT = TOP / "tests/unit"
 TAP = re.compile(r"(not )?ok \d+ - ([^:]*):([^:]*):([^:]*): ?(.*)")
 
 
-def tests_of(source):
+def started_in(source):
     return re.findall(r"^START_TEST\((\w+)\)", source.read_text(), re.M)
 
 
 def pytest_generate_tests(metafunc):
+    if "name" not in metafunc.fixturenames:
+        return
     params = [pytest.param(source.stem, name, id=f"{source.stem}--{name}")
               for source in sorted(UNIT.glob("check_*.c"))
-              for name in tests_of(source)]
+              for name in started_in(source)]
     metafunc.parametrize("suite,name", params)
 
 

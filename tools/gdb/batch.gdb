@@ -7,7 +7,7 @@ while $rip < 0x100000 && $steps < 1000
 	stepi
 	set $steps = $steps + 1
 end
-printf "LEFT GUEST after %d steps at ", $steps
-output/a $rip
-echo \n
-info symbol $rip
+if $rip == (unsigned long)&svm_after_vmrun
+	printf "LEFT GUEST after %d steps at svm_after_vmrun\n", $steps
+end
+backtrace 3

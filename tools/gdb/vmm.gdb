@@ -3,10 +3,7 @@
 # say what can be done there. QEMU waits at the reset vector until `continue`.
 set pagination off
 set confirm off
-set disassemble-next-line auto
 
-# The words of the VMCB where the CPU says why it left the guest, by way of
-# the driver's own type: the debug information has it.
 define nextstop
 	echo \n
 	echo Above this is the host; the next instruction runs the guest.\n
@@ -15,6 +12,7 @@ define nextstop
 	echo \ \ info registers rip cs rax\ \ \ \ now they are the guest's\n
 	echo \ \ stepi\ \ \ \ \ one guest instruction; one that is intercepted\n
 	echo \ \ \ \ \ \ \ \ \ \ \ \ lands behind VMRUN, at svm_after_vmrun\n
+	echo \ \ \ \ \ \ \ \ \ \ \ \ (the very first is: its page is not mapped yet)\n
 	echo \ \ backtrace\ how the host came here\n
 	echo \ \ continue\ \ to the next VMRUN\n\n
 	echo GDB's x reads memory as the host sees it. Guest memory is at\n
