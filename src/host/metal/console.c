@@ -17,17 +17,14 @@
 static volatile uint16_t *vga;		/* NULL: no screen */
 static unsigned int vga_pos;
 static unsigned int serial_sent;	/* since THR was seen empty */
-static bool serial_cr;			/* newline needs a CR: a real line */
 
 /*
- * 115200 8N1, FIFOs on, an interrupt for each byte that comes in. An
- * emulator's serial line ends in a file or a terminal that wants no CR.
+ * 115200 8N1, FIFOs on, an interrupt for each byte that comes in. Nothing
+ * adds a CR to a newline but the terminal at the other end.
  */
 void
 console_init(void)
 {
-	uint32_t r[4];
-
 	out8(COM1 + 1, 0);
 	out8(COM1 + 3, 0x80);
 	out8(COM1 + 0, 1);
@@ -36,8 +33,6 @@ console_init(void)
 	out8(COM1 + 2, 0x07);
 	out8(COM1 + 4, 0x0b);		/* DTR, RTS, OUT2: interrupts */
 	out8(COM1 + 1, 0x01);
-	cpuid(1, 0, r);
-	serial_cr = r[2] >> 31 == 0 && in8(0xe9) != 0xe9;
 
 	vga = va_of(VGA_TEXT);
 	vga[0] = 0x0755;
@@ -87,8 +82,6 @@ void
 console_write(const char *s, size_t n)
 {
 	for (; n > 0; n--, s++) {
-		if (*s == '\n' && serial_cr)
-			serial_putc('\r');
 		serial_putc(*s);
 		if (vga != NULL)
 			vga_putc(*s);

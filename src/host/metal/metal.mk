@@ -7,6 +7,9 @@ BUILD	?= build
 CC	?= gcc
 OBJCOPY	?= objcopy
 NM	?= nm
+ifeq ($(origin LD),default)
+LD	:= ld
+endif
 PYTHON	?= /usr/bin/python3
 CFLAGS_COMMON ?= -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
 		 -Wmissing-prototypes -Wvla
@@ -65,5 +68,29 @@ $(METAL_ELF): $(METAL_OUT)/ksyms.c
 
 $(METAL_OUT)/vmm.elf32: $(METAL_ELF)
 	$(OBJCOPY) --strip-debug -O elf32-i386 $< $@
+
+# Clients without their symbols, and guests. Secondary expansion, since the
+# guests' list comes with a later fragment.
+.SECONDEXPANSION:
+$(METAL_OUT)/boot.cpio: $(BUILD)/bin/vmctl $(BUILD)/bin/conform $$(guests_BIN)
+	@rm -rf $(METAL_OUT)/root
+	@mkdir -p $(METAL_OUT)/root/bin $(METAL_OUT)/root/guests
+	for f in $(filter $(BUILD)/bin/%,$^); do \
+	    $(OBJCOPY) -S $$f $(METAL_OUT)/root/bin/$${f##*/} || exit; done
+	cp $(filter %.bin,$^) $(METAL_OUT)/root/guests
+	cd $(METAL_OUT)/root && find . -type f -exec touch -d @0 {} + && \
+	    find . -type f | LC_ALL=C sort | \
+	    cpio -o -H newc --reproducible --quiet -R 0:0 > ../boot.cpio
+
+$(METAL_OUT)/mbr.bin: $(METAL_DIR)/mbr.S
+	@mkdir -p $(@D)
+	$(CC) -c -o $@.o $<
+	$(LD) -Ttext=0x7c00 --oformat=binary -o $@ $@.o
+
+$(METAL_OUT)/vmm.img: $(METAL_ELF) $(METAL_OUT)/mbr.bin $(METAL_OUT)/boot.cpio \
+    $(METAL_DIR)/mkimage.py
+	$(PYTHON) $(METAL_DIR)/mkimage.py --kernel $(METAL_ELF) \
+	    --mbr $(METAL_OUT)/mbr.bin --archive $(METAL_OUT)/boot.cpio \
+	    --cmdline "$(METAL_CMDLINE)" -o $@
 
 -include $(METAL_OBJ:.o=.d)
