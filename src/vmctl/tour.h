@@ -30,7 +30,7 @@ struct tour {
 	const struct tour_row	*row;
 	uint32_t		nonce;		/* what the guest is given */
 	uint32_t		got;		/* what it handed back */
-	bool			has_got;
+	bool			has_got, failed;
 	uint32_t		vals[TOUR_VALUES];
 	size_t			nvals;
 	unsigned int		exits[CLIENT_OTHER + 1];

@@ -86,7 +86,8 @@ GUEST_END tour_intr
 
 /*
  * WRITEVMPARAMS: reads its clock twice. The argument is where it is.
- * ns = system_time + ((TSC - timestamp) << 12) * mul >> 32 (abi.md section 5).
+ * ns = system_time + ((TSC - timestamp) << shift) * mul >> 32; a shift below
+ * 0 goes the other way.
  */
 GUEST tour_clock GUEST_LONG
 	movq	ARG(0), %rsi
@@ -97,8 +98,14 @@ GUEST tour_clock GUEST_LONG
 	shlq	$32, %rdx
 	orq	%rdx, %rax
 	subq	8(%rsi), %rax
-	shlq	$12, %rax
-	movl	24(%rsi), %ecx
+	movb	28(%rsi), %cl		/* shift */
+	testb	%cl, %cl
+	js	2f
+	shlq	%cl, %rax
+	jmp	3f
+2:	negb	%cl
+	shrq	%cl, %rax
+3:	movl	24(%rsi), %ecx		/* mul */
 	mulq	%rcx
 	shrdq	$32, %rdx, %rax
 	addq	16(%rsi), %rax

@@ -82,12 +82,11 @@ do_row(struct tour *t, const struct tour_row *row, uint32_t nonce)
 {
 	char exits[64], got[16] = "-", num[32];
 	const char *why;
-	int width;
 
 	memset(t->exits, 0, sizeof(t->exits));
 	t->row = row;
 	t->nonce = nonce;
-	t->has_got = false;
+	t->has_got = t->failed = false;
 	t->nvals = 0;
 	t->did[0] = '\0';
 	why = row->fn(t);
@@ -98,13 +97,16 @@ do_row(struct tour *t, const struct tour_row *row, uint32_t nonce)
 	printf("%2d %-13s %-40s %11s %8s\n", row->nr, row->name, row->asked,
 	    why == NULL ? show_commas(t->ticks, num) : "FAILED", got);
 	list_exits(t, exits, sizeof(exits));
-	width = 77 - 17 - (int)strlen(exits);
-	printf("%17s%-*s %s\n", "", width < 0 ? 0 : width,
-	    why == NULL ? t->did : why, exits);
+	if (why == NULL)
+		why = t->did;
+	else
+		t->failed = true;
+	printf("%17s%s%*s\n", "", why, exits[0] == '\0' ? 0 :
+	    61 - (int)strlen(why), exits);
 	/* Start the next row with a new VM: this one may be unusable. */
-	if (why != NULL || t->run_error != 0)
+	if (t->failed)
 		client_destroy(&t->v);
-	return (why == NULL);
+	return (!t->failed);
 }
 
 /* What the figures are: exits in the driver, and to the client. */
@@ -120,18 +122,20 @@ do_figures(struct tour *t)
 	uint64_t ticks;
 	int out;
 
-	printf("\nticks for each exit of a real-mode guest, 1,000 times\n");
+	printf("\n%-57s %11s\n", "each of 1,000 exits of a real-mode guest",
+	    "ticks");
 	for (out = 0; out <= 1; out++) {
 		t->nvals = 0;
 		why = tour_cost(t, out, &ticks);
-		printf("   %-30s %11s\n", what[out],
+		printf("   %-54s %11s\n", what[out],
 		    why == NULL ? show_commas(ticks, num) : why);
 		if (why != NULL)
 			return (false);
 	}
-	printf("   first RUN, at a TSC of %17s, %llu ms of the host's clock\n",
-	    show_commas(t->first_run, num),
-	    (unsigned long long)t->first_ns / 1000000);
+	printf("%-57s %11s\n", "TSC at the first RUN",
+	    show_commas(t->first_run, num));
+	printf("%-57s %11s\n", "microseconds on the host's clock then",
+	    show_commas(t->first_ns / 1000, num));
 	return (true);
 }
 
