@@ -4,8 +4,8 @@
  */
 #include "leaf.h"
 
-#define RS(field)	offsetof(struct vcpu_reg_state, field), \
-			sizeof(((struct vcpu_reg_state *)0)->field)
+#define FIELD(f)	((struct vcpu_reg_state *)0)->f
+#define RS(f)		offsetof(struct vcpu_reg_state, f), sizeof(FIELD(f))
 #define GPR(n)		RS(vrs_gprs[VCPU_REGS_##n])
 #define CR(n)		RS(vrs_crs[VCPU_REGS_##n])
 #define MSR(n)		RS(vrs_msrs[VCPU_REGS_##n])
