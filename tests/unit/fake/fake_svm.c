@@ -187,6 +187,13 @@ fake_exit(struct fake_guest *g, uint64_t code, uint64_t info1, uint64_t info2)
 	if (!intercepted(g, code))
 		fake_die("exit %#llx is not intercepted",
 		    (unsigned long long)code);
+	if (code == EXIT_IOIO &&
+	    !fake_io_exits(g, (uint16_t)(info1 >> 16), info1 >> 4 & 7))
+		fake_die("port %#llx does not exit",
+		    (unsigned long long)info1 >> 16);
+	if (code == EXIT_MSR &&
+	    !fake_msr_exits(g, (uint32_t)g->gpr[2], info1 & 1))
+		fake_die("MSR %#x does not exit", (uint32_t)g->gpr[2]);
 	fake_exit_raw(g, code, info1, info2);
 }
 
