@@ -60,6 +60,30 @@ gpa_ptr(struct vm *vm, uint64_t gpa, void **p)
 }
 
 /*
+ * gpa_ptr() for the thread in RUN, which comes to the same few pages again
+ * and again. A page once taken stays the same until the VM ends, so what is
+ * remembered here never becomes wrong.
+ */
+static int
+gmem_page(struct vcpu *v, uint64_t gpa, void **p)
+{
+	uint64_t page = gpa & ~(PAGE_SIZE_4K - 1);
+	unsigned int i = gpa >> PAGE_SHIFT_4K & 7;
+	void *start;
+	int error;
+
+	if (v->page[i].gpa != (page | 1)) {
+		error = gpa_ptr(v->vm, page, &start);
+		if (error != 0)
+			return (error);
+		v->page[i].gpa = page | 1;
+		v->page[i].va = start;
+	}
+	*p = v->page[i].va + (gpa - page);
+	return (0);
+}
+
+/*
  * Reserved bits of a present entry.
  * SDM Vol. 3A 4.3 "32-Bit Paging", 4.4 "PAE Paging", 4.5 "4-Level Paging and
  * 5-Level Paging".
@@ -123,7 +147,7 @@ walk_entry(struct vcpu *v, struct walk *w, uint64_t table, uint64_t *entry)
 		*entry = v->pdpte[i & 3];
 		return (0);
 	}
-	error = gpa_ptr(v->vm, table + i * (w->levels == 2 ? 4 : 8), &p);
+	error = gmem_page(v, table + i * (w->levels == 2 ? 4 : 8), &p);
 	if (error != 0)
 		return (error);
 	if (w->levels == 2)
@@ -256,7 +280,7 @@ gmem_translate(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
 	bool user;
 	int error;
 
-	memset(fault, 0, sizeof(*fault));
+	fault->event.valid = false;
 	if ((v->efer & EFER_LMA) == 0)
 		gva = (uint32_t)gva;
 	else if (!regs_canonical(gva))
@@ -303,7 +327,7 @@ gmem_copy(struct vcpu *v, uint64_t gva, uint8_t *buf, size_t n, int access,
 			part = n;
 		error = gmem_translate(v, gva, access, &gpa, fault);
 		if (error == 0)
-			error = gpa_ptr(v->vm, gpa, &p);
+			error = gmem_page(v, gpa, &p);
 		if (error != 0)
 			return (error);
 		if (buf == NULL)

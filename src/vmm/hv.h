@@ -176,8 +176,9 @@ struct hv_ops {
 	uint64_t (*cr3)(struct vcpu *);
 
 	/*
-	 * inject: the event of the next entry (one; replaces). E
-	 * window: exit as soon as an interrupt could be taken, or not. E
+	 * inject: the event of the next entry, and of no later one. E
+	 * window: exit as soon as an interrupt could be taken, or not; off
+	 *	after vcpu_reset. E
 	 * tlb_flush: the next entry uses no translation cached before. E
 	 * run: one entry. v->gpr, v->shadow and the registers flagged in
 	 *	v->dirty are loaded before and stored after; *x is filled. An

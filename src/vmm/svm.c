@@ -302,26 +302,16 @@ svm_vcpu_detach(struct vcpu *v)
  */
 
 static struct vmcb_seg *
-svm_seg(struct vmcb_save *s, int sreg)
+svm_seg(struct vmcb_save *save, int sreg)
 {
-	switch (sreg) {
-	case VCPU_REGS_CS:
-		return (&s->cs);
-	case VCPU_REGS_DS:
-		return (&s->ds);
-	case VCPU_REGS_ES:
-		return (&s->es);
-	case VCPU_REGS_FS:
-		return (&s->fs);
-	case VCPU_REGS_GS:
-		return (&s->gs);
-	case VCPU_REGS_SS:
-		return (&s->ss);
-	case VCPU_REGS_LDTR:
-		return (&s->ldtr);
-	default:
-		return (&s->tr);
-	}
+	static const uint8_t place[VCPU_REGS_NSREGS] = {
+		[VCPU_REGS_ES] = VMCB_ES, [VCPU_REGS_CS] = VMCB_CS,
+		[VCPU_REGS_SS] = VMCB_SS, [VCPU_REGS_DS] = VMCB_DS,
+		[VCPU_REGS_FS] = VMCB_FS, [VCPU_REGS_GS] = VMCB_GS,
+		[VCPU_REGS_LDTR] = VMCB_LDTR, [VCPU_REGS_TR] = VMCB_TR,
+	};
+
+	return (&save->seg[place[sreg]]);
 }
 
 /*
@@ -374,7 +364,7 @@ svm_cpl(struct vcpu *v)
 		return (0);
 	if ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_VM) != 0)
 		return (3);
-	return (s->vmcb->save.ss.attr >> 5 & 3);
+	return (s->vmcb->save.seg[VMCB_SS].attr >> 5 & 3);
 }
 
 static uint64_t
@@ -395,10 +385,10 @@ svm_regs_get(struct vcpu *v, uint64_t mask, struct vcpu_reg_state *rs)
 	if ((mask & VM_RWREGS_SREGS) != 0) {
 		for (i = 0; i < VCPU_REGS_NSREGS; i++)
 			svm_seg_get(svm_seg(save, i), &rs->vrs_sregs[i]);
-		rs->vrs_gdtr.vsi_base = save->gdtr.base;
-		rs->vrs_gdtr.vsi_limit = save->gdtr.limit;
-		rs->vrs_idtr.vsi_base = save->idtr.base;
-		rs->vrs_idtr.vsi_limit = save->idtr.limit;
+		rs->vrs_gdtr.vsi_base = save->seg[VMCB_GDTR].base;
+		rs->vrs_gdtr.vsi_limit = save->seg[VMCB_GDTR].limit;
+		rs->vrs_idtr.vsi_base = save->seg[VMCB_IDTR].base;
+		rs->vrs_idtr.vsi_limit = save->seg[VMCB_IDTR].limit;
 	}
 	if ((mask & VM_RWREGS_CRS) != 0)
 		rs->vrs_crs[VCPU_REGS_CR3] = save->cr3;
@@ -421,10 +411,10 @@ svm_regs_set(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 	if ((mask & VM_RWREGS_SREGS) != 0) {
 		for (i = 0; i < VCPU_REGS_NSREGS; i++)
 			svm_seg_set(svm_seg(save, i), &rs->vrs_sregs[i]);
-		save->gdtr.base = rs->vrs_gdtr.vsi_base;
-		save->gdtr.limit = rs->vrs_gdtr.vsi_limit;
-		save->idtr.base = rs->vrs_idtr.vsi_base;
-		save->idtr.limit = rs->vrs_idtr.vsi_limit;
+		save->seg[VMCB_GDTR].base = rs->vrs_gdtr.vsi_base;
+		save->seg[VMCB_GDTR].limit = rs->vrs_gdtr.vsi_limit;
+		save->seg[VMCB_IDTR].base = rs->vrs_idtr.vsi_base;
+		save->seg[VMCB_IDTR].limit = rs->vrs_idtr.vsi_limit;
 	}
 	if ((mask & VM_RWREGS_CRS) != 0)
 		save->cr3 = rs->vrs_crs[VCPU_REGS_CR3];
@@ -457,10 +447,6 @@ svm_inject(struct vcpu *v, const struct hv_event *e)
 {
 	struct svm_vcpu *s = v->hv;
 
-	if (!e->valid) {
-		s->vmcb->eventinj = 0;
-		return;
-	}
 	s->vmcb->eventinj = EVENT_VALID | e->vector |
 	    (uint64_t)e->type << EVENT_TYPE_SHIFT |
 	    (e->has_error ? EVENT_HAS_ERROR | (uint64_t)e->error << 32 : 0);
@@ -606,8 +592,9 @@ svm_restore_refused(struct svm_vcpu *s)
 static void
 svm_store(struct vcpu *v, struct svm_vcpu *s)
 {
-	const struct vmcb *b = s->vmcb;
+	struct vmcb *b = s->vmcb;
 
+	b->eventinj = 0;
 	v->gpr[VCPU_REGS_RAX] = b->save.rax;
 	v->gpr[VCPU_REGS_RSP] = b->save.rsp;
 	v->gpr[VCPU_REGS_RIP] = b->save.rip;
@@ -816,11 +803,12 @@ svm_explain(struct vcpu *v, const struct vmexit *x)
 {
 	struct svm_vcpu *s = v->hv;
 	const struct vmcb *b = s->vmcb;
+	const struct vmcb_seg *seg = b->save.seg;
 
 	(void)x;
 	host_log("VMRUN refused: cs %04x/%03x ss %04x/%03x cr0 %llx cr3 %llx "
-	    "cr4 %llx efer %llx asid %u eventinj %llx", b->save.cs.sel,
-	    b->save.cs.attr, b->save.ss.sel, b->save.ss.attr,
+	    "cr4 %llx efer %llx asid %u eventinj %llx", seg[VMCB_CS].sel,
+	    seg[VMCB_CS].attr, seg[VMCB_SS].sel, seg[VMCB_SS].attr,
 	    (unsigned long long)b->save.cr0, (unsigned long long)b->save.cr3,
 	    (unsigned long long)b->save.cr4, (unsigned long long)b->save.efer,
 	    b->asid, (unsigned long long)b->eventinj);

@@ -84,6 +84,12 @@ struct vmcb_seg {
 #define NPF_RSV			0x08UL
 #define NPF_ID			0x10UL
 
+/* Places in the state-save area. */
+enum {
+	VMCB_ES, VMCB_CS, VMCB_SS, VMCB_DS, VMCB_FS, VMCB_GS, VMCB_GDTR,
+	VMCB_LDTR, VMCB_IDTR, VMCB_TR, VMCB_NSEGS,
+};
+
 struct vmcb {
 	/* Control area. */
 	uint32_t	intercept[6];		/* 0x000 CR DR EXC 3 4 5 */
@@ -112,8 +118,7 @@ struct vmcb {
 
 	/* State-save area. */
 	struct vmcb_save {
-		struct vmcb_seg	es, cs, ss, ds, fs, gs;	/* 0x400 */
-		struct vmcb_seg	gdtr, ldtr, idtr, tr;	/* 0x460 */
+		struct vmcb_seg	seg[VMCB_NSEGS];	/* 0x400 */
 		uint8_t		reserved_4a0[0x2b];
 		uint8_t		cpl;		/* 0x4cb */
 		uint32_t	reserved_4cc;
@@ -157,11 +162,16 @@ VMCB_AT(exitinfo2, 0x080);	VMCB_AT(exitintinfo, 0x088);
 VMCB_AT(np_enable, 0x090);	VMCB_AT(eventinj, 0x0a8);
 VMCB_AT(n_cr3, 0x0b0);		VMCB_AT(lbr_enable, 0x0b8);
 VMCB_AT(clean, 0x0c0);		VMCB_AT(nrip, 0x0c8);
-VMCB_AT(save.es, 0x400);	VMCB_AT(save.cs, 0x410);
-VMCB_AT(save.ss, 0x420);	VMCB_AT(save.ds, 0x430);
-VMCB_AT(save.fs, 0x440);	VMCB_AT(save.gs, 0x450);
-VMCB_AT(save.gdtr, 0x460);	VMCB_AT(save.ldtr, 0x470);
-VMCB_AT(save.idtr, 0x480);	VMCB_AT(save.tr, 0x490);
+VMCB_AT(save.seg[VMCB_ES], 0x400);
+VMCB_AT(save.seg[VMCB_CS], 0x410);
+VMCB_AT(save.seg[VMCB_SS], 0x420);
+VMCB_AT(save.seg[VMCB_DS], 0x430);
+VMCB_AT(save.seg[VMCB_FS], 0x440);
+VMCB_AT(save.seg[VMCB_GS], 0x450);
+VMCB_AT(save.seg[VMCB_GDTR], 0x460);
+VMCB_AT(save.seg[VMCB_LDTR], 0x470);
+VMCB_AT(save.seg[VMCB_IDTR], 0x480);
+VMCB_AT(save.seg[VMCB_TR], 0x490);
 VMCB_AT(save.cpl, 0x4cb);	VMCB_AT(save.efer, 0x4d0);
 VMCB_AT(save.cr4, 0x548);	VMCB_AT(save.cr3, 0x550);
 VMCB_AT(save.cr0, 0x558);	VMCB_AT(save.dr7, 0x560);

@@ -89,6 +89,7 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 	if (regs_check_state(&rs) != 0)
 		return (EIO);
 	hv->vcpu_reset(v);
+	v->window = false;
 	memset(&v->event, 0, sizeof(v->event));
 	memset(&v->exception, 0, sizeof(v->exception));
 	memset(v->irq, 0, sizeof(v->irq));
@@ -218,7 +219,7 @@ dr_enter(const struct vcpu *v)
 static void
 vcpu_deliver(struct vcpu *v)
 {
-	bool open = vcpu_if(v) && !v->shadow;
+	bool open = vcpu_if(v) && !v->shadow, window;
 
 	if (v->event.valid) {
 		;	/* first what was interrupted */
@@ -233,8 +234,13 @@ vcpu_deliver(struct vcpu *v)
 	}
 	v->irq0 = false;
 
-	hv->inject(v, &v->event);
-	hv->window(v, vcpu_irq_waiting(v) || ATOMIC_GET(&v->intr) != 0);
+	if (v->event.valid)
+		hv->inject(v, &v->event);
+	window = vcpu_irq_waiting(v) || ATOMIC_GET(&v->intr) != 0;
+	if (window != v->window) {
+		v->window = window;
+		hv->window(v, window);
+	}
 }
 /* book: end */
 

@@ -189,6 +189,7 @@ struct vcpu {
 	struct hv_event		 exception;	/* queued by an exit */
 	uint64_t		 irq[4];	/* vectors 1..255 waiting */
 	bool			 irq0;		/* vector 0, this entry only */
+	bool			 window;	/* hv->window() is on */
 	uint8_t			 in_pending;	/* bytes an IN waits for, or 0 */
 
 	/* pvclock. */
@@ -196,6 +197,10 @@ struct vcpu {
 	uint32_t		 pvclock_version;
 
 	uint64_t		 npt_gen;	/* of the last entry */
+	struct {			/* gmem.c; the RUN thread's alone */
+		uint64_t	 gpa;	/* of a page, bit 0 set: valid */
+		char		*va;
+	} page[8];
 	struct vm_exit		 exit;		/* what RUN reports */
 	uint64_t		 nexits;
 	void			*hv;		/* the vendor's part */

@@ -4,6 +4,10 @@
 
 #include "metal.h"
 
+#undef memcpy
+#undef memset
+#undef memcmp
+
 /* Eight bytes at a time: under an emulator each repetition is one step. */
 void *
 memcpy(void *restrict dst, const void *restrict src, size_t n)
