@@ -24,7 +24,7 @@ table() {
 	check pkg-config cmd pkg-config unit tests
 	check python3-pytest py pytest integration tests
 	check bochs cmd bochs boots the disk image
-	check bochs-term glob /usr/lib/*/bochs/plugins/libbx_term_gui.so Bochs with no X
+	check bochs-term glob /usr/lib/*/bochs/*/libbx_term_gui.so Bochs, no X
 	check gdb cmd gdb make gdb, and its test
 	lint clang cmd clang second compiler
 	lint clang-format cmd clang-format layout of new code

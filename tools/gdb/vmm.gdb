@@ -12,7 +12,7 @@ define nextstop
 	echo \ \ info registers rip cs rax\ \ \ \ now they are the guest's\n
 	echo \ \ stepi\ \ \ \ \ one guest instruction; one that is intercepted\n
 	echo \ \ \ \ \ \ \ \ \ \ \ \ lands behind VMRUN, at svm_after_vmrun\n
-	echo \ \ \ \ \ \ \ \ \ \ \ \ (the very first is: its page is not mapped yet)\n
+	echo \ \ \ \ \ \ \ \ (the very first is: no page is mapped yet)\n
 	echo \ \ backtrace\ how the host came here\n
 	echo \ \ continue\ \ to the next VMRUN\n\n
 	echo GDB's x reads memory as the host sees it. Guest memory is at\n
