@@ -22,8 +22,8 @@ for suite; do
 	printf '%-16s %4d passed %4d failed\n' "$suite" "${p:-0}" "${f:-0}"
 	if [ "$status" -ne 0 ]; then
 		bad="$bad $suite"
-		grep '^not ok ' "$tap"
-		tail -n 30 "$log"
+		grep '^not ok ' "$tap" | head -n 40
+		grep -v '^tests/unit/.*:[FE]:' "$log" | tail -n 40
 	fi
 done
 printf 'unit: %d tests, %d passed, %d failed%s\n' \

@@ -7,7 +7,7 @@
 
 #include "unit.h"
 
-#define NSLOTS		16
+#define NSLOTS		256
 #define SLOT_BASE	0x10000000ULL
 #define SLOT_SIZE	0x4000ULL
 #define SLOT_EXIT	0x1000ULL
@@ -37,8 +37,8 @@ unit_detach(void)
 	fake_check_clean();
 }
 
-static void
-setup_bare(void)
+void
+unit_boot(void)
 {
 	fake_reset();
 	nslots = 0;
@@ -50,7 +50,7 @@ setup_bare(void)
 static void
 setup(void)
 {
-	setup_bare();
+	unit_boot();
 	unit_attach();
 }
 
@@ -69,7 +69,7 @@ unit_bare_case(Suite *s, const char *name)
 {
 	TCase *tc = tcase_create(name);
 
-	tcase_add_checked_fixture(tc, setup_bare, fake_check_clean);
+	tcase_add_checked_fixture(tc, unit_boot, fake_check_clean);
 	suite_add_tcase(s, tc);
 	return (tc);
 }
@@ -326,6 +326,24 @@ void
 unit_code(uint64_t gpa, const void *bytes, size_t n)
 {
 	fake_user_write(GUEST_VA + gpa, bytes, n);
+}
+
+void
+unit_insn(struct fake_guest *g, uint64_t arg)
+{
+	uint64_t next = vmcb_get(g, VS_RIP) + (arg >> 16 & 0xff);
+	bool io = (arg & 0xffff) == 0x7b;
+
+	vmcb_set(g, VC_NRIP, next);
+	fake_exit(g, arg & 0xffff, arg >> 32, io ? next : 0);
+}
+
+void
+unit_step_io(uint16_t port, unsigned int size, bool in)
+{
+	uint32_t info = (uint32_t)port << 16 | size << 4 | (in ? 1 : 0);
+
+	fake_step(unit_insn, STEP_ARG(0x7b, 2, info));
 }
 
 void

@@ -24,6 +24,7 @@ extern struct vmm_file *unit_file;	/* of the calling test */
 Suite	*unit_suite(void);		/* of check_NAME.c */
 TCase	*unit_case(Suite *, const char *name);
 TCase	*unit_bare_case(Suite *, const char *name); /* nothing attached */
+void	 unit_boot(void);		/* a fresh host */
 void	 unit_attach(void);
 void	 unit_detach(void);
 
@@ -64,6 +65,17 @@ int	 unit_protect(uint32_t id, uint64_t gpa, uint64_t size, int prot);
 uint8_t	 unit_state(uint32_t id, uint32_t vcpu);	/* from INFO */
 uint64_t unit_used(uint32_t id);
 void	 unit_code(uint64_t gpa, const void *bytes, size_t n);
+
+/*
+ * A step that is an instruction of `len` bytes at RIP that exits; on a CPU
+ * with NRIPS, which tells the length. STEP() queues one.
+ */
+#define STEP(code, len)		fake_step(unit_insn, STEP_ARG(code, len, 0))
+#define STEP_ARG(code, len, info1) \
+	((uint64_t)(code) | (uint64_t)(len) << 16 | (uint64_t)(info1) << 32)
+fake_step_fn	unit_insn;
+void	 unit_step_io(uint16_t port, unsigned int size, bool in);
+#define STEP_SHUTDOWN()		fake_step(fake_do_exit, 0x7f)
 
 /* A client thread inside RUN. */
 struct unit_runner {
