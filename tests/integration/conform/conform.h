@@ -90,6 +90,9 @@ struct client_vm *new_guest(const char *name, const uint64_t *args);
 int	spawn(void (*fn)(void *), void *arg);
 void	join(int thread);
 
+/* Sends a thread a signal whose handler does nothing. */
+void	poke(int thread);
+
 /* Sleeps; how long is a lower bound only. */
 void	pause_ms(unsigned int ms);
 
