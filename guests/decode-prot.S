@@ -39,6 +39,7 @@
 	movl	$WORD - 0x2000 - 0x10, %esi
 	movl	$4, %ecx
 	MSW	%fs:(%esi, %ecx, 4)
+	movl	$0, WORD
 	.byte	0x64, 0x67, 0x0f, 0x01, 0x26	/* smsw %fs:disp16 */
 	.word	WORD - 0x2000
 	movl	%cr0, %eax

@@ -70,6 +70,7 @@
 	movw	$0x400, %ax
 	movw	%ax, %es
 	MSW	%es:WORD - 0x4000
+	movw	$0x400, %ax
 	movw	%ax, %fs
 	movw	$WORD - 0x4000, %bx
 	MSW	%fs:(%bx)

@@ -2,8 +2,22 @@
 /*
  * exit_all.c - the clauses that run guests, in the order they are run.
  */
-#include "conform.h"
+#include "exit_util.h"
 
 const struct clause *const exit_tables[] = {
+	exit_io,
+	exit_run,
+	exit_intr,
+	exit_event,
+	exit_cpuid,
+	exit_msr,
+	exit_cr,
+	exit_insn,
+	exit_mode,
+	exit_mem,
+	exit_protect,
+	exit_fpu,
+	exit_pvclock,
+	exit_smp,
 	NULL
 };

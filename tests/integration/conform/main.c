@@ -19,7 +19,7 @@
 #define MAX_CLAUSES	1000
 #define MAX_ONLY	64
 #define MAX_THREADS	80
-#define MAX_VMS		16
+#define MAX_VMS		64
 #define TICK_MS		20	/* of the guard */
 
 enum verdict { PASS, FAILED, SKIPPED };

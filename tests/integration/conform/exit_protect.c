@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * exit_protect.c - MPROTECT_EPT as a guest meets it (F20, C5).
+ */
+#include <sys/mman.h>
+
+#include "exit_util.h"
+
+#define R		1
+#define W		2
+#define X		4
+#define PAGE		4096UL
+#define TARGET		0x200000UL
+
+enum { READ, WRITE, CALL, RMW };
+
+static struct runner r;
+
+static struct client_vm *
+accessor(uint64_t gpa, uint64_t kind)
+{
+	uint64_t args[8] = { gpa, kind };
+	struct client_vm *v = new_guest("access", args);
+
+	v->mem[gpa] = 0xc3;		/* RET, for CALL */
+	return (v);
+}
+
+static void
+protect(struct client_vm *v, uint64_t gpa, size_t size, int prot)
+{
+	CHECK_EQ(client_ioc_mprotect(v->fd, v->id, v->vcpu, gpa, size, prot),
+	    0);
+}
+
+/* RUN must say that the access at RIP = `rip` is forbidden. */
+static void
+forbidden(struct client_vm *v, uint64_t rip)
+{
+	v->exit.vee.vee_fault_type = 0xee;
+	run_to(v, NO_IRQ, CLIENT_PROTECT);
+	CHECK_EQ(v->exit.vee.vee_fault_type, VEE_FAULT_PROTECT);
+	CHECK_EQ(gpr(v, VCPU_REGS_RIP), rip ? rip : gpr(v, VCPU_REGS_RBX));
+}
+
+static void
+allowed(struct client_vm *v)
+{
+	run_value(v);
+	run_done(v);
+}
+
+/* Whether this CPU lets an access of that kind through with that right. */
+static bool
+lets(int prot, int kind)
+{
+	bool read = client_is_svm() || (prot & R) != 0;
+
+	switch (kind) {
+	case READ:
+		return (read);
+	case WRITE:
+		return ((prot & W) != 0);
+	case RMW:
+		return (read && (prot & W) != 0);
+	default:
+		return ((prot & X) != 0);
+	}
+}
+
+/*
+ * Each right against each access. Execute-only: VMX CPUs without it get READ
+ * as well, so reading under X alone is tested by read_implied() only.
+ */
+static void
+matrix(void)
+{
+	static const int prot[] = { R, R | W, R | X, R | W | X, W | X };
+	struct client_vm *v;
+	size_t i;
+	int kind;
+
+	for (i = 0; i < NELEM(prot); i++)
+		for (kind = READ; kind <= RMW; kind++) {
+			if (prot[i] == (W | X) && !client_is_svm())
+				continue;
+			note("rights %d access %d", prot[i], kind);
+			v = accessor(TARGET, (uint64_t)kind);
+			protect(v, TARGET, PAGE, prot[i]);
+			if (!lets(prot[i], kind)) {
+				forbidden(v, kind == CALL ? TARGET : 0);
+				/* Left alone: again the same, then lifted. */
+				forbidden(v, kind == CALL ? TARGET : 0);
+				protect(v, TARGET, PAGE, R | W | X);
+			}
+			allowed(v);
+			client_destroy(v);
+		}
+}
+
+static void
+read_implied(void)
+{
+	struct client_vm *v = accessor(TARGET, READ);
+
+	protect(v, TARGET, PAGE, X);
+	if (client_is_svm())
+		allowed(v);
+	else if (client_run(v, NO_IRQ) == 0 &&
+	    client_event(v) == CLIENT_PROTECT)
+		CHECK_EQ(gpr(v, VCPU_REGS_RIP), gpr(v, VCPU_REGS_RBX));
+	v = accessor(TARGET, WRITE);
+	protect(v, TARGET, PAGE, X);
+	forbidden(v, 0);
+	v = accessor(TARGET, CALL);
+	protect(v, TARGET, PAGE, X);
+	allowed(v);
+}
+
+/* The page was mapped, and large, before the right went. */
+static void
+after_touch(void)
+{
+	uint64_t args[8] = { TARGET, PAGE, 512, 0 };
+	struct client_vm *v = new_guest("touch", args);
+	uint64_t i;
+
+	run_value(v);
+	run_done(v);
+	protect(v, TARGET + 7 * PAGE, PAGE, R);
+	memset(v->mem + TARGET, 0, 0x200000);
+	CHECK_EQ(client_start(v, GUEST_LONG), 0);
+	run_to(v, NO_IRQ, CLIENT_PROTECT);
+	/* Six neighbours before it were written, nothing behind it was. */
+	for (i = 0; i < 512; i++)
+		CHECK_EQ(*(uint64_t *)(v->mem + TARGET + i * PAGE),
+		    i < 7 ? v->nonce ^ (TARGET + i * PAGE) : 0);
+	protect(v, TARGET + 7 * PAGE, PAGE, R | W | X);
+	run_value(v);
+	run_done(v);
+	for (i = 0; i < 512; i++)
+		CHECK_EQ(*(uint64_t *)(v->mem + TARGET + i * PAGE),
+		    v->nonce ^ (TARGET + i * PAGE));
+}
+
+static void
+range(void)
+{
+	static const struct {
+		uint64_t	gpa;
+		bool		in;
+	} page[] = {
+		{ TARGET + 0x10000 - PAGE, false }, { TARGET + 0x10000, true },
+		{ TARGET + 0x1f000, true }, { TARGET + 0x20000, false },
+	};
+	struct client_vm *v;
+	size_t i;
+
+	for (i = 0; i < NELEM(page); i++) {
+		v = accessor(page[i].gpa, WRITE);
+		protect(v, TARGET + 0x10000, 0x10000, R);
+		if (page[i].in)
+			forbidden(v, 0);
+		else
+			allowed(v);
+	}
+}
+
+static void
+whole_large(void)
+{
+	struct client_vm *v = accessor(TARGET + 0x1ff000, WRITE);
+
+	protect(v, TARGET, 0x200000, R);
+	forbidden(v, 0);
+	protect(v, TARGET + 0x1ff000, PAGE, R | W);
+	allowed(v);
+}
+
+static void
+survives_reset(void)
+{
+	struct client_vm *v = accessor(TARGET, WRITE);
+
+	protect(v, TARGET, PAGE, R);
+	forbidden(v, 0);
+	CHECK_EQ(client_start(v, GUEST_LONG), 0);
+	forbidden(v, 0);
+}
+
+static void
+before_reset(void)
+{
+	uint64_t args[8] = { TARGET, WRITE };
+	struct client_vm *v = new_vm(4 * CLIENT_MIB, 1);
+	int mode;
+
+	protect(v, TARGET, PAGE, R);
+	CHECK_EQ(client_load_file(v, "/guests/access.bin", args, &mode), 0);
+	CHECK_EQ(client_start(v, mode), 0);
+	forbidden(v, 0);
+}
+
+static void
+private_readonly(void)
+{
+	struct client_vm *v = accessor(TARGET, WRITE);
+
+	CHECK_EQ(mprotect(v->mem + TARGET, PAGE, PROT_READ), 0);
+	allowed(v);
+	CHECK_EQ(*(uint32_t *)(v->mem + TARGET), 0x600df00d);
+}
+
+/* A file that is mapped shared and read-only never becomes writable. */
+static void
+shared_readonly(void)
+{
+	struct client_vm *v = accessor(TARGET, WRITE);
+	void *p;
+
+	p = mmap(v->mem + TARGET, PAGE, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (p == MAP_FAILED)
+		SKIP("no shared anonymous memory here");
+	CHECK_EQ(mprotect(p, PAGE, PROT_READ), 0);
+	run_fails(v, EFAULT);
+}
+
+/* A page walk that may set accessed and dirty bits. */
+static void
+page_walk(void)
+{
+	struct client_vm *v = accessor(0x300000, READ);
+
+	/* The guest's own PD, before it was walked for the first time. */
+	protect(v, GUEST_PD, PAGE, R);
+	if (client_is_svm()) {
+		run_to(v, NO_IRQ, CLIENT_PROTECT);
+		protect(v, GUEST_PD, PAGE, R | W);
+		allowed(v);
+	} else {
+		/* Without EPT A/D bits a walk only reads. */
+		CHECK_EQ(client_run(v, NO_IRQ), 0);
+	}
+}
+
+/* A VCPU that is writing meets the new rights when the call returns. */
+static void
+running(void)
+{
+	uint64_t args[8] = { TARGET }, seen;
+	struct client_vm *v = new_vm(4 * CLIENT_MIB, 2);
+	volatile uint64_t *count = (volatile uint64_t *)(v->mem + TARGET);
+	int mode;
+
+	CHECK_EQ(client_load_file(v, "/guests/hammer.bin", args, &mode), 0);
+	v->vcpu = 1;
+	CHECK_EQ(client_start(v, mode), 0);
+	runner_start(&r, v, 1);
+	while (*count < 10)
+		pause_ms(1);
+	v->vcpu = 0;
+	protect(v, TARGET, PAGE, R);
+	seen = *count;
+	runner_join(&r);
+	CHECK_EQ(r.v.run.vrp_exit_reason, raw_code(CLIENT_PROTECT));
+	CHECK_EQ(gpr(&r.v, VCPU_REGS_RIP), gpr(&r.v, VCPU_REGS_RBX));
+	CHECK_EQ(*count, seen);
+}
+
+const struct clause exit_protect[] = {
+	{ "F20.matrix", "each right against each kind of access",
+	    LAYER_EXIT, FIX, matrix, "SVM: READ is implied" },
+	{ "F20.execute", "execute-only",
+	    LAYER_EXIT, FIX, read_implied, "SVM: READ is implied" },
+	{ "F20.split", "one page of a large one loses a right, no other does",
+	    LAYER_EXIT, FIX, after_touch, NULL },
+	{ "F20.range", "the pages of the range, and not their neighbours",
+	    LAYER_EXIT, FIX, range, NULL },
+	{ "F20.large", "2 MiB at once, then one page given back",
+	    LAYER_EXIT, FIX, whole_large, NULL },
+	{ "6.reset", "rights survive RESETCPU",
+	    LAYER_EXIT, MATCH, survives_reset, NULL },
+	{ "C5.first", "rights set before the first RESETCPU count",
+	    LAYER_EXIT, MATCH, before_reset, NULL },
+	{ "C5.private", "the client's own private mapping may be read-only",
+	    LAYER_EXIT, MATCH, private_readonly, NULL },
+	{ "C5.shared", "a shared mapping must be writable: EFAULT",
+	    LAYER_EXIT, FIX, shared_readonly, NULL },
+	{ "F20.walk", "a page walk in a read-only page",
+	    LAYER_EXIT, FIX, page_walk, "SVM: a walk counts as a write" },
+	{ "F20.running", "no VCPU runs on with the old rights",
+	    LAYER_EXIT, FIX, running, NULL },
+	CLAUSE_END
+};
