@@ -192,6 +192,8 @@ svm_cpu_enable(unsigned int cpu)
 
 	if ((efer & EFER_SVME) != 0)
 		return (EBUSY);
+	if ((insn_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) != 0)
+		return (EIO);		/* EFER.SVME would be #GP */
 	insn_wrmsr(MSR_EFER, efer | EFER_SVME);
 	if ((insn_rdmsr(MSR_EFER) & EFER_SVME) == 0)
 		return (EIO);
