@@ -338,6 +338,15 @@ unit_insn(struct fake_guest *g, uint64_t arg)
 	fake_exit(g, arg & 0xffff, arg >> 32, io ? next : 0);
 }
 
+/* Any exit, also one that the VMCB does not ask for. */
+void
+unit_raw(struct fake_guest *g, uint64_t arg)
+{
+	const uint64_t *infos = (const uint64_t *)(uintptr_t)arg;
+
+	fake_exit_raw(g, infos[0], infos[1], infos[2]);
+}
+
 void
 unit_step_io(uint16_t port, unsigned int size, bool in)
 {

@@ -74,6 +74,7 @@ void	 unit_code(uint64_t gpa, const void *bytes, size_t n);
 #define STEP_ARG(code, len, info1) \
 	((uint64_t)(code) | (uint64_t)(len) << 16 | (uint64_t)(info1) << 32)
 fake_step_fn	unit_insn;
+fake_step_fn	unit_raw;	/* arg: address of code, info1, info2 */
 void	 unit_step_io(uint16_t port, unsigned int size, bool in);
 #define STEP_SHUTDOWN()		fake_step(fake_do_exit, 0x7f)
 
