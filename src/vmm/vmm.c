@@ -177,33 +177,6 @@ vm_put(struct vm *vm)
 	}
 }
 
-/*
- * Find and hold the VM, find the VCPU in it.
- * Returns: ENOENT, EPERM as vm_get(); ENOENT: no such VCPU.
- */
-static int
-vcpu_get(struct vmm_file *file, uint32_t vm_id, uint32_t id, struct vcpu **vp)
-{
-	struct vm *vm;
-	int error;
-
-	error = vm_get(file, vm_id, &vm);
-	if (error != 0)
-		return (error);
-	if (id >= vm->ncpus) {
-		vm_put(vm);
-		return (ENOENT);
-	}
-	*vp = vm->vcpu[id];
-	return (0);
-}
-
-static void
-vcpu_put(struct vcpu *v)
-{
-	vm_put(v->vm);
-}
-
 /* Take the VM off the list; false if somebody else did. */
 static bool
 vm_unlist(struct vm *vm)
@@ -271,8 +244,14 @@ vmm_terminate_all(const struct vmm_file *file)
 
 /*
  * The eleven ioctls. Each gets its parameters by value, in *arg; they are
- * copied back when it returns 0 and the request says so.
+ * copied back when it returns 0 and the request says so. vmm_ioctl() has found
+ * and holds what the request names.
  */
+struct vmm_target {
+	struct vmm_file	*file;
+	struct vm	*vm;
+	struct vcpu	*vcpu;
+};
 
 /*
  * VMM_IOC_CREATE: a VM with its memory and VCPUs, all STOPPED.
@@ -281,7 +260,7 @@ vmm_terminate_all(const struct vmm_file *file)
  * 1..64; ENOMEM: memory, the memory-lock limit, or a range not all mapped.
  */
 static int
-vmm_ioc_create(struct vmm_file *file, void *arg)
+vmm_ioc_create(const struct vmm_target *t, void *arg)
 {
 	struct vm_create_params *vcp = arg;
 	struct host_caller who;
@@ -303,7 +282,7 @@ vmm_ioc_create(struct vmm_file *file, void *arg)
 		vmm_stop();
 		return (error);
 	}
-	vm->owner = file;
+	vm->owner = t->file;
 	host_mutex_lock(&vmm_lock);
 	vcp->vcp_id = vm->id = ++vmm_last_id;
 	vm->next = vmm_vms;
@@ -318,18 +297,9 @@ vmm_ioc_create(struct vmm_file *file, void *arg)
  * and what ends the VCPU: EIO, EINVAL, EFAULT, ENOMEM (vcpu_run).
  */
 static int
-vmm_ioc_run(struct vmm_file *file, void *arg)
+vmm_ioc_run(const struct vmm_target *t, void *arg)
 {
-	struct vm_run_params *vrp = arg;
-	struct vcpu *v;
-	int error;
-
-	error = vcpu_get(file, vrp->vrp_vm_id, vrp->vrp_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	error = vcpu_run(v, vrp);
-	vcpu_put(v);
-	return (error);
+	return (vcpu_run(t->vcpu, arg));
 }
 
 /* One row of INFO. */
@@ -381,14 +351,14 @@ vmm_list(const struct vmm_file *file, struct vm_info_result *rows, size_t max)
  * Returns: ENOMEM; EFAULT: vip_info.
  */
 static int
-vmm_ioc_info(struct vmm_file *file, void *arg)
+vmm_ioc_info(const struct vmm_target *t, void *arg)
 {
 	struct vm_info_params *vip = arg;
 	struct vm_info_result *rows;
 	size_t n, bytes;
 	int error;
 
-	n = vmm_list(file, NULL, 0);
+	n = vmm_list(t->file, NULL, 0);
 	bytes = n * sizeof(*rows);
 	vip->vip_info_ct = 0;
 	if (vip->vip_size < bytes) {
@@ -400,7 +370,7 @@ vmm_ioc_info(struct vmm_file *file, void *arg)
 	rows = host_alloc(bytes);
 	if (rows == NULL)
 		return (ENOMEM);
-	n = vmm_list(file, rows, n);
+	n = vmm_list(t->file, rows, n);
 	error = host_copyout(rows, (uintptr_t)vip->vip_info,
 	    n * sizeof(*rows));
 	host_free(rows);
@@ -414,18 +384,10 @@ vmm_ioc_info(struct vmm_file *file, void *arg)
  * Returns: ENOENT, EPERM.
  */
 static int
-vmm_ioc_term(struct vmm_file *file, void *arg)
+vmm_ioc_term(const struct vmm_target *t, void *arg)
 {
-	struct vm_terminate_params *vtp = arg;
-	struct vm *vm;
-	int error;
-
-	error = vm_get(file, vtp->vtp_vm_id, &vm);
-	if (error != 0)
-		return (error);
-	error = vm_terminate(vm);
-	vm_put(vm);
-	return (error);
+	(void)arg;
+	return (vm_terminate(t->vm));
 }
 
 /*
@@ -434,21 +396,11 @@ vmm_ioc_term(struct vmm_file *file, void *arg)
  * state (vcpu_reset).
  */
 static int
-vmm_ioc_resetcpu(struct vmm_file *file, void *arg)
+vmm_ioc_resetcpu(const struct vmm_target *t, void *arg)
 {
 	struct vm_resetcpu_params *vrp = arg;
-	struct vcpu *v;
-	int error;
 
-	error = vcpu_get(file, vrp->vrp_vm_id, vrp->vrp_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	host_mutex_lock(&v->lock);
-	error = v->state != VCPU_STATE_STOPPED ? EBUSY :
-	    vcpu_reset(v, &vrp->vrp_init_state);
-	host_mutex_unlock(&v->lock);
-	vcpu_put(v);
-	return (error);
+	return (vcpu_reset(t->vcpu, &vrp->vrp_init_state));
 }
 
 /*
@@ -456,19 +408,13 @@ vmm_ioc_resetcpu(struct vmm_file *file, void *arg)
  * Returns: ENOENT, EPERM.
  */
 static int
-vmm_ioc_intr(struct vmm_file *file, void *arg)
+vmm_ioc_intr(const struct vmm_target *t, void *arg)
 {
 	struct vm_intr_params *vip = arg;
-	struct vcpu *v;
-	int error;
 
-	error = vcpu_get(file, vip->vip_vm_id, vip->vip_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	ATOMIC_SET(&v->intr, vip->vip_intr);
+	ATOMIC_SET(&t->vcpu->intr, vip->vip_intr);
 	if (vip->vip_intr != 0)
-		vcpu_kick(v);
-	vcpu_put(v);
+		vcpu_kick(t->vcpu);
 	return (0);
 }
 
@@ -477,23 +423,12 @@ vmm_ioc_intr(struct vmm_file *file, void *arg)
  * Returns: ENOENT, EPERM; EBUSY: RUNNING or REQTERM.
  */
 static int
-vmm_ioc_readregs(struct vmm_file *file, void *arg)
+vmm_ioc_readregs(const struct vmm_target *t, void *arg)
 {
 	struct vm_rwregs_params *vrwp = arg;
-	struct vcpu *v;
-	int error;
 
-	error = vcpu_get(file, vrwp->vrwp_vm_id, vrwp->vrwp_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	host_mutex_lock(&v->lock);
-	if (v->state == VCPU_STATE_RUNNING || v->state == VCPU_STATE_REQTERM)
-		error = EBUSY;
-	else
-		regs_read(v, vrwp->vrwp_mask, &vrwp->vrwp_regs);
-	host_mutex_unlock(&v->lock);
-	vcpu_put(v);
-	return (error);
+	regs_read(t->vcpu, vrwp->vrwp_mask, &vrwp->vrwp_regs);
+	return (0);
 }
 
 /*
@@ -502,21 +437,11 @@ vmm_ioc_readregs(struct vmm_file *file, void *arg)
  * that value (regs_check), nothing was written.
  */
 static int
-vmm_ioc_writeregs(struct vmm_file *file, void *arg)
+vmm_ioc_writeregs(const struct vmm_target *t, void *arg)
 {
 	struct vm_rwregs_params *vrwp = arg;
-	struct vcpu *v;
-	int error;
 
-	error = vcpu_get(file, vrwp->vrwp_vm_id, vrwp->vrwp_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	host_mutex_lock(&v->lock);
-	error = v->state != VCPU_STATE_STOPPED ? EBUSY :
-	    regs_write(v, vrwp->vrwp_mask, &vrwp->vrwp_regs);
-	host_mutex_unlock(&v->lock);
-	vcpu_put(v);
-	return (error);
+	return (regs_write(t->vcpu, vrwp->vrwp_mask, &vrwp->vrwp_regs));
 }
 
 /*
@@ -524,22 +449,14 @@ vmm_ioc_writeregs(struct vmm_file *file, void *arg)
  * Returns: ENOENT, EPERM.
  */
 static int
-vmm_ioc_readvmparams(struct vmm_file *file, void *arg)
+vmm_ioc_readvmparams(const struct vmm_target *t, void *arg)
 {
 	struct vm_rwvmparams_params *vpp = arg;
-	struct vcpu *v;
-	int error;
 
-	error = vcpu_get(file, vpp->vpp_vm_id, vpp->vpp_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	host_mutex_lock(&v->lock);
 	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_VERSION)
-		vpp->vpp_pvclock_version = v->pvclock_version;
+		vpp->vpp_pvclock_version = t->vcpu->pvclock_version;
 	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_SYSTEM_GPA)
-		vpp->vpp_pvclock_system_gpa = v->pvclock_gpa;
-	host_mutex_unlock(&v->lock);
-	vcpu_put(v);
+		vpp->vpp_pvclock_system_gpa = t->vcpu->pvclock_gpa;
 	return (0);
 }
 
@@ -549,26 +466,18 @@ vmm_ioc_readvmparams(struct vmm_file *file, void *arg)
  * Returns: ENOENT, EPERM; EINVAL: the address; nothing changed.
  */
 static int
-vmm_ioc_writevmparams(struct vmm_file *file, void *arg)
+vmm_ioc_writevmparams(const struct vmm_target *t, void *arg)
 {
 	struct vm_rwvmparams_params *vpp = arg;
-	struct vcpu *v;
-	uint32_t version;
-	int error;
+	uint32_t version = t->vcpu->pvclock_version;
+	int error = 0;
 
-	error = vcpu_get(file, vpp->vpp_vm_id, vpp->vpp_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	host_mutex_lock(&v->lock);
-	version = v->pvclock_version;
 	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_VERSION)
-		v->pvclock_version = vpp->vpp_pvclock_version;
+		t->vcpu->pvclock_version = vpp->vpp_pvclock_version;
 	if (vpp->vpp_mask & VM_RWVMPARAMS_PVCLOCK_SYSTEM_GPA)
-		error = pvclock_set(v, vpp->vpp_pvclock_system_gpa);
+		error = pvclock_set(t->vcpu, vpp->vpp_pvclock_system_gpa);
 	if (error != 0)
-		v->pvclock_version = version;
-	host_mutex_unlock(&v->lock);
-	vcpu_put(v);
+		t->vcpu->pvclock_version = version;
 	return (error);
 }
 
@@ -578,21 +487,9 @@ vmm_ioc_writevmparams(struct vmm_file *file, void *arg)
  * ENOMEM as vm_protect().
  */
 static int
-vmm_ioc_mprotect(struct vmm_file *file, void *arg)
+vmm_ioc_mprotect(const struct vmm_target *t, void *arg)
 {
-	struct vm_mprotect_ept_params *vmep = arg;
-	struct vcpu *v;
-	int error;
-
-	error = vcpu_get(file, vmep->vmep_vm_id, vmep->vmep_vcpu_id, &v);
-	if (error != 0)
-		return (error);
-	host_mutex_lock(&v->lock);
-	error = v->state != VCPU_STATE_STOPPED ? EBUSY :
-	    vm_protect(v->vm, vmep);
-	host_mutex_unlock(&v->lock);
-	vcpu_put(v);
-	return (error);
+	return (vm_protect(t->vm, arg));
 }
 
 /*
@@ -600,32 +497,39 @@ vmm_ioc_mprotect(struct vmm_file *file, void *arg)
  * group, number and size decide (decisions.md C1).
  */
 
+/*
+ * What a request needs before it is called, each more than the one before:
+ * its VM, its VCPU, vcpu.lock, a VCPU that is not inside RUN, a STOPPED one.
+ */
+enum vmm_need { NOTHING, VM, VCPU, LOCKED, IDLE, STOPPED };
+
 struct vmm_request {
 	uint16_t	size;		/* 0: no such number */
+	uint8_t		need;		/* enum vmm_need */
 	bool		out;		/* parameters are copied back */
-	int		(*fn)(struct vmm_file *, void *);
+	int		(*fn)(const struct vmm_target *, void *);
 };
 
+#define IN(type, need, fn)	{ sizeof(struct type), need, false, fn }
+#define OUT(type, need, fn)	{ sizeof(struct type), need, true, fn }
+
 static const struct vmm_request vmm_requests[] = {
-	[1] = { sizeof(struct vm_create_params), true, vmm_ioc_create },
-	[2] = { sizeof(struct vm_run_params), true, vmm_ioc_run },
-	[3] = { sizeof(struct vm_info_params), true, vmm_ioc_info },
-	[4] = { sizeof(struct vm_terminate_params), false, vmm_ioc_term },
-	[5] = { sizeof(struct vm_resetcpu_params), false, vmm_ioc_resetcpu },
-	[6] = { sizeof(struct vm_intr_params), false, vmm_ioc_intr },
-	[7] = { sizeof(struct vm_rwregs_params), true, vmm_ioc_readregs },
-	[8] = { sizeof(struct vm_rwregs_params), false, vmm_ioc_writeregs },
-	[9] = { sizeof(struct vm_rwvmparams_params), true,
-	    vmm_ioc_readvmparams },
-	[10] = { sizeof(struct vm_rwvmparams_params), false,
-	    vmm_ioc_writevmparams },
-	[11] = { sizeof(struct vm_mprotect_ept_params), false,
-	    vmm_ioc_mprotect },
+	[1] = OUT(vm_create_params, NOTHING, vmm_ioc_create),
+	[2] = OUT(vm_run_params, VCPU, vmm_ioc_run),
+	[3] = OUT(vm_info_params, NOTHING, vmm_ioc_info),
+	[4] = IN(vm_terminate_params, VM, vmm_ioc_term),
+	[5] = IN(vm_resetcpu_params, STOPPED, vmm_ioc_resetcpu),
+	[6] = IN(vm_intr_params, VCPU, vmm_ioc_intr),
+	[7] = OUT(vm_rwregs_params, IDLE, vmm_ioc_readregs),
+	[8] = IN(vm_rwregs_params, STOPPED, vmm_ioc_writeregs),
+	[9] = OUT(vm_rwvmparams_params, LOCKED, vmm_ioc_readvmparams),
+	[10] = IN(vm_rwvmparams_params, LOCKED, vmm_ioc_writevmparams),
+	[11] = IN(vm_mprotect_ept_params, STOPPED, vmm_ioc_mprotect),
 };
 
 #define IOC_NR(cmd)	((cmd) & 0xff)
 #define IOC_GROUP(cmd)	((cmd) >> 8 & 0xff)
-#define IOC_LEN(cmd)	((cmd) >> 16 & 0x1fff)
+#define IOC_LEN(cmd)	((cmd) >> 16 & 0x3fff)
 
 static const struct vmm_request *
 vmm_request(uint32_t cmd)
@@ -639,13 +543,59 @@ vmm_request(uint32_t cmd)
 	return (r->size != 0 && r->size == IOC_LEN(cmd) ? r : NULL);
 }
 
+/* Call a request on its VCPU, under the lock if it needs that. */
+static int
+vmm_call_vcpu(const struct vmm_request *r, struct vmm_target *t, uint32_t id,
+    void *arg)
+{
+	struct vcpu *v;
+	int error;
+
+	if (id >= t->vm->ncpus)
+		return (ENOENT);
+	t->vcpu = v = t->vm->vcpu[id];
+	if (r->need < LOCKED)
+		return (r->fn(t, arg));
+	host_mutex_lock(&v->lock);
+	if ((r->need == STOPPED && v->state != VCPU_STATE_STOPPED) ||
+	    (r->need == IDLE && (v->state == VCPU_STATE_RUNNING ||
+	    v->state == VCPU_STATE_REQTERM)))
+		error = EBUSY;
+	else
+		error = r->fn(t, arg);
+	host_mutex_unlock(&v->lock);
+	return (error);
+}
+
+/* Call a request: `id` is what its parameters begin with, VM then VCPU. */
+static int
+vmm_call(const struct vmm_request *r, struct vmm_file *file,
+    const uint32_t id[2], void *arg)
+{
+	struct vmm_target t = { .file = file };
+	int error;
+
+	if (r->need == NOTHING)
+		return (r->fn(&t, arg));
+	error = vm_get(file, id[0], &t.vm);
+	if (error != 0)
+		return (error);
+	error = r->need == VM ? r->fn(&t, arg) :
+	    vmm_call_vcpu(r, &t, id[1], arg);
+	vm_put(t.vm);
+	return (error);
+}
+
 /* A CREATE whose answer the client cannot read never happened. */
 static void
 vmm_undo_create(struct vmm_file *file, uint32_t id)
 {
-	struct vm_terminate_params vtp = { .vtp_vm_id = id };
+	struct vm *vm;
 
-	(void)vmm_ioc_term(file, &vtp);
+	if (vm_get(file, id, &vm) != 0)
+		return;
+	(void)vm_terminate(vm);
+	vm_put(vm);
 	host_mutex_lock(&vmm_lock);
 	if (vmm_last_id == id)
 		vmm_last_id--;
@@ -663,6 +613,7 @@ vmm_ioctl(struct vmm_file *file, uint32_t cmd, uint64_t arg)
 {
 	const struct vmm_request *r = vmm_request(cmd);
 	union {
+		uint32_t			id[2];
 		struct vm_create_params		create;
 		struct vm_resetcpu_params	reset;
 		struct vm_rwregs_params		regs;
@@ -672,9 +623,8 @@ vmm_ioctl(struct vmm_file *file, uint32_t cmd, uint64_t arg)
 	if (r == NULL)
 		return (ENOTTY);
 	error = host_copyin(arg, &p, r->size);
-	if (error != 0)
-		return (error);
-	error = r->fn(file, &p);
+	if (error == 0)
+		error = vmm_call(r, file, p.id, &p);
 	if (error != 0 || !r->out)
 		return (error);
 	error = host_copyout(&p, arg, r->size);
