@@ -148,6 +148,7 @@ cmd_load(struct ctl *ctl, int argc, char **argv)
 			return (CTL_USAGE);
 	snprintf(path, sizeof(path), strchr(argv[1], '/') != NULL ? "%s" :
 	    "/guests/%s.bin", argv[1]);
+	c->v.nonce++;
 	error = client_load_file(&c->v, path, args, &c->mode);
 	if (error == ENOEXEC)
 		remedy = "guest.h tells what a guest starts with";
@@ -243,6 +244,9 @@ cmd_run(struct ctl *ctl, int argc, char **argv)
 		status = run_once(v, nr, NO_IRQ);
 		if (status != CTL_OK || client_done(v))
 			return (status);
+		if (client_event(v) == CLIENT_NONE)
+			return (ctl_error(CTL_FAIL, "run: stopped; `run' goes "
+			    "on"));
 		if (client_event(v) != CLIENT_IO ||
 		    v->exit.vei.vei_port == GUEST_FAIL)
 			return (ctl_error(CTL_FAIL, "run: the guest did not "

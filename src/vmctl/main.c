@@ -31,7 +31,7 @@ static const char usage[] =
     "usage: vmctl COMMAND [ARGUMENT...]\n\n"
     "  tour    [-n NONCE]               each ioctl once, with a guest\n"
     "  shell                            a prompt for the commands below\n"
-    "  exec    'CMD; CMD; ...'          those commands, to the first error\n"
+    "  exec    CMD [; CMD]...           those commands, to the first error\n"
     "\n";
 
 /*
@@ -42,7 +42,9 @@ int
 main(int argc, char **argv)
 {
 	static struct ctl ctl = { .fd = -1 };
-	int status;
+	char line[CTL_LINE * 4] = "";
+	size_t used = 0;
+	int i, status;
 
 	if (argc < 2)
 		return (ctl_error(CTL_USAGE,
@@ -58,10 +60,15 @@ main(int argc, char **argv)
 			    "shell: takes no argument, not `%s'", argv[2]));
 		status = shell_main(&ctl);
 	} else if (strcmp(argv[1], "exec") == 0) {
-		if (argc != 3)
-			return (ctl_error(CTL_USAGE, "exec: takes one word; "
-			    "quote the commands: vmctl exec 'create; info'"));
-		status = ctl_exec_line(&ctl, argv[2]);
+		for (i = 2; i < argc; i++) {
+			used += snprintf(line + used, sizeof(line) - used,
+			    "%s ", argv[i]);
+			if (used >= sizeof(line))
+				return (ctl_error(CTL_USAGE, "exec: longer "
+				    "than %zu bytes; use the shell",
+				    sizeof(line)));
+		}
+		status = ctl_exec_line(&ctl, line);
 	} else
 		status = ctl_exec(&ctl, argc - 1, argv + 1);
 	ctl_close(&ctl);

@@ -126,7 +126,7 @@ show_exit(const struct client_vm *v, uint64_t nr)
 		strcpy(what, "waits for an interrupt");
 		break;
 	case CLIENT_SHUTDOWN:
-		strcpy(what, "triple fault; `reset' starts it again");
+		strcpy(what, "triple fault; `reset' starts anew");
 		break;
 	case CLIENT_PROTECT:
 		strcpy(what, "access that `protect' forbade");
@@ -262,7 +262,7 @@ show_info(const struct vm_info_result *vir)
 	char used[32];
 	size_t i;
 
-	printf("%4u  %-20.20s %6zu MiB %15s bytes used  pid %-6d", vir->vir_id,
+	printf("%4u  %-20.20s %6zu MiB %15s bytes used  pid %d", vir->vir_id,
 	    vir->vir_name, vir->vir_memory_size,
 	    show_commas(vir->vir_used_size, used), vir->vir_creator_pid);
 	for (i = 0; i < vir->vir_ncpus && i < VMM_MAX_VCPUS_PER_VM; i++) {

@@ -22,7 +22,7 @@
 #define VECTOR		0x30
 #define PAGE		0x20000UL	/* free, clear of the image */
 #define LOOPS		1000
-#define PATIENCE	2000		/* milliseconds */
+#define PATIENCE	400000000UL	/* ns until a RUN is stuck */
 #define SLACK		1000000		/* ns between two clocks */
 
 /* Gives up the row, with the reason, when a step failed. */
@@ -279,10 +279,10 @@ wait_run(struct tour *t, bool for_count)
 {
 	const struct timespec ms = { 0, 1000000 };
 	volatile uint32_t *count = (void *)(t->v.mem + COUNT);
-	int i;
+	uint64_t start = host_ns();
 
-	for (i = 0; i < PATIENCE && !atomic_load(&t->run_ended) &&
-	    !(for_count && *count != 0); i++)
+	while (!atomic_load(&t->run_ended) && !(for_count && *count != 0) &&
+	    host_ns() - start < PATIENCE)
 		nanosleep(&ms, NULL);
 	return (atomic_load(&t->run_ended));
 }
@@ -312,8 +312,8 @@ interrupt(struct tour *t, bool intr)
 	if (!ended) {
 		client_ioc_term(t->fd, t->v.id);
 		if (!wait_run(t, false)) {
-			ctl_error(CTL_FAIL, "RUN never returned; its thread "
-			    "cannot be ended");
+			ctl_error(CTL_FAIL, "%s: RUN never returned, so the "
+			    "tour cannot go on", t->row->name);
 			_Exit(CTL_FAIL);
 		}
 	}
