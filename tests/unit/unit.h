@@ -91,6 +91,7 @@ struct unit_runner {
 fake_step_fn	unit_spin;	/* tells unit_start() that the guest runs */
 void	 unit_start(struct unit_runner *, uint32_t id, uint32_t vcpu,
 	    unsigned int cpu);	/* returns when a guest is in unit_spin */
+void	 unit_post(void);		/* from a step like unit_spin */
 void	 unit_wait_spin(void);
 int	 unit_join(struct unit_runner *);	/* RUN's result */
 

@@ -132,6 +132,8 @@ void	 vmcb_set32(struct fake_guest *, unsigned int off, uint32_t v);
  */
 void	 fake_step(fake_step_fn *, uint64_t arg);
 void	 fake_step_default(fake_step_fn *, uint64_t arg);
+void	 fake_step_again(void);
+void	 fake_steps_clear(void);
 unsigned int fake_steps_left(void);
 uint64_t fake_vmruns(void);
 struct fake_guest *fake_last(void);	/* the guest of the last VMRUN */

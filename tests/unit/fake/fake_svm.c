@@ -122,6 +122,25 @@ fake_step_default(fake_step_fn *fn, uint64_t arg)
 	standing = (struct step){ fn, arg };
 }
 
+/* The queued step that is being played comes once more, first. */
+void
+fake_step_again(void)
+{
+	pthread_mutex_lock(&lock);
+	if (qhead == 0)
+		fake_die("no step to repeat");
+	qhead--;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+fake_steps_clear(void)
+{
+	pthread_mutex_lock(&lock);
+	qhead = qtail;
+	pthread_mutex_unlock(&lock);
+}
+
 unsigned int
 fake_steps_left(void)
 {
