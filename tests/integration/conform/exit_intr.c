@@ -321,7 +321,7 @@ const struct clause exit_intr[] = {
 	    LAYER_EXIT, MATCH, irq_zero_forgotten, NULL },
 	{ "F18.beside", "a vector beside an exception comes after it",
 	    LAYER_EXIT, FIX, irq_beside_exception, NULL },
-	{ "F5.vectors", "RESETCPU forgets the waiting vectors",
+	{ "F5.irq-queue", "RESETCPU forgets the waiting vectors",
 	    LAYER_EXIT, FIX, irq_reset, NULL },
 	{ "F19.sti", "no interrupt in the shadow of STI",
 	    LAYER_EXIT, FIX, shadow_sti, NULL },

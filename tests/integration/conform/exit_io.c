@@ -374,13 +374,13 @@ const struct clause exit_io[] = {
 	    LAYER_EXIT, FIX, in_after_writeregs, NULL },
 	{ "F7.other-groups", "WRITEREGS of other groups does not",
 	    LAYER_EXIT, FIX, in_after_other_groups, NULL },
-	{ "F7.reset", "RESETCPU cancels the waiting IN",
+	{ "F7.resetcpu", "RESETCPU cancels the waiting IN",
 	    LAYER_EXIT, FIX, in_after_reset, NULL },
 	{ "F7.once", "an IN is completed once, not by a later continue",
 	    LAYER_EXIT, FIX, in_only_once, NULL },
 	{ "F7.size", "the width is the instruction's, not vei_size",
 	    LAYER_EXIT, FIX, in_size_is_the_drivers, NULL },
-	{ "3.2.vrs-ignored", "a change of vrp_exit->vrs has no effect",
+	{ "3.2.exit-ignored", "a change of vrp_exit->vrs has no effect",
 	    LAYER_EXIT, MATCH, vrs_is_ignored, NULL },
 	CLAUSE_END
 };

@@ -115,15 +115,15 @@ task(void)
 }
 
 const struct clause exit_mode[] = {
-	{ "3.5.real", "a guest that starts in real mode",
+	{ "4.mode.real", "a guest that starts in real mode",
 	    LAYER_EXIT, MATCH, real, NULL },
-	{ "F22.prot", "a guest that starts in protected mode without paging",
+	{ "F22.guest", "a guest that starts in protected mode without paging",
 	    LAYER_EXIT, FIX, prot, NULL },
-	{ "3.5.pae", "a guest that starts with PAE paging; its PDPTEs",
+	{ "4.mode.pae", "a guest that starts with PAE paging; its PDPTEs",
 	    LAYER_EXIT, MATCH, pae, NULL },
-	{ "3.5.long", "a guest that starts in 64-bit mode",
+	{ "4.mode.long", "a guest that starts in 64-bit mode",
 	    LAYER_EXIT, MATCH, longmode, NULL },
-	{ "4.5.climb", "a guest that goes through all modes by itself",
+	{ "4.mode.climb", "a guest that goes through all modes by itself",
 	    LAYER_EXIT, MATCH, climb, NULL },
 	{ "F9.user", "cpl is 3 in ring 3; what ring 3 may not do is #GP",
 	    LAYER_EXIT, FIX, user, NULL },

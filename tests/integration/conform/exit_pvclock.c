@@ -180,7 +180,7 @@ const struct clause exit_pvclock[] = {
 	    LAYER_EXIT, FIX, last_slot, NULL },
 	{ "5.bad", "an address outside of memory, or across pages, is #GP",
 	    LAYER_EXIT, MATCH, bad, NULL },
-	{ "F15.disable", "bit 0 clear disables, whatever the address",
+	{ "F15.bit-0", "bit 0 clear disables, whatever the address",
 	    LAYER_EXIT, FIX, disable, NULL },
 	{ "F15.reset", "RESETCPU disables it",
 	    LAYER_EXIT, FIX, reset, NULL },
