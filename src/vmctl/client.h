@@ -33,7 +33,7 @@ enum client_event {			/* client_event() of the last exit */
 	CLIENT_IO,			/* vei is valid */
 	CLIENT_HLT,			/* HLT with IF=1 */
 	CLIENT_SHUTDOWN,		/* triple fault */
-	CLIENT_PROTECT,			/* nested violation, VEE_FAULT_PROTECT */
+	CLIENT_PROTECT,			/* VEE_FAULT_PROTECT */
 	CLIENT_WINDOW,			/* interrupt window, or INTR */
 	CLIENT_NONE,			/* VM_EXIT_NONE */
 	CLIENT_TERMINATED,		/* VM_EXIT_TERMINATED */

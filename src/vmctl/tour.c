@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tour.h"
 #include "../../guests/guest.h"
@@ -88,22 +87,12 @@ count_exit(struct tour *t)
 	t->reasons[event] = t->v.run.vrp_exit_reason;
 }
 
-/* The host's own clock, in nanoseconds. */
-static uint64_t
-host_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (ts.tv_sec * 1000000000UL + ts.tv_nsec);
-}
-
 /* One RUN. */
 static const char *
 run(struct tour *t, uint16_t irq)
 {
 	if (t->first_run == 0) {
-		t->first_ns = host_ns();
+		t->first_ns = tour_ns();
 		t->first_run = tour_tsc();
 	}
 	TIMED(t, "RUN", client_run(&t->v, irq));
@@ -170,6 +159,7 @@ info(struct tour *t, struct vm_info_result *vir)
 /*
  * --- The rows, in the order of the table at the end. ---
  */
+/* INFO lists it, in its size. */
 static const char *
 row_create(struct tour *t)
 {
@@ -185,6 +175,7 @@ row_create(struct tour *t)
 	return (NULL);
 }
 
+/* The guest finds itself in long mode. */
 static const char *
 row_resetcpu(struct tour *t)
 {
@@ -200,6 +191,7 @@ row_resetcpu(struct tour *t)
 	return (NULL);
 }
 
+/* CPUID stays in the driver; OUT, IN and HLT come here. */
 static const char *
 row_run(struct tour *t)
 {
@@ -222,6 +214,7 @@ row_run(struct tour *t)
 	return (NULL);
 }
 
+/* The nonce comes back in a register, without any OUT. */
 static const char *
 row_readregs(struct tour *t)
 {
@@ -243,6 +236,7 @@ row_readregs(struct tour *t)
 	return (NULL);
 }
 
+/* The guest goes on with another EBX, and reports it. */
 static const char *
 row_writeregs(struct tour *t)
 {
@@ -279,10 +273,10 @@ wait_run(struct tour *t, bool for_count)
 {
 	const struct timespec ms = { 0, 1000000 };
 	volatile uint32_t *count = (void *)(t->v.mem + COUNT);
-	uint64_t start = host_ns();
+	uint64_t start = tour_ns();
 
 	while (!atomic_load(&t->run_ended) && !(for_count && *count != 0) &&
-	    host_ns() - start < PATIENCE)
+	    tour_ns() - start < PATIENCE)
 		nanosleep(&ms, NULL);
 	return (atomic_load(&t->run_ended));
 }
@@ -327,6 +321,7 @@ interrupt(struct tour *t, bool intr)
 	return (NULL);
 }
 
+/* A guest that spins comes back, and takes the vector that waits. */
 static const char *
 row_intr(struct tour *t)
 {
@@ -347,6 +342,7 @@ row_intr(struct tour *t)
 	return (NULL);
 }
 
+/* The guest reads the host's time by itself. */
 static const char *
 row_writevmparams(struct tour *t)
 {
@@ -361,9 +357,9 @@ row_writevmparams(struct tour *t)
 	LOAD(t, tour_clock, PAGE, 0);
 	vpp.vpp_vm_id = t->v.id;
 	TIMED(t, "WRITEVMPARAMS", client_ioc_writevmparams(t->fd, &vpp));
-	before = host_ns();
+	before = tour_ns();
 	TRY(finish(t, 5));
-	after = host_ns();
+	after = tour_ns();
 	first = v[1] | (uint64_t)v[2] << 32;
 	second = v[3] | (uint64_t)v[4] << 32;
 	WANT(v[0] != 0 && v[0] % 2 == 0, "the clock's version is odd or 0");
@@ -375,6 +371,7 @@ row_writevmparams(struct tour *t)
 	return (NULL);
 }
 
+/* The guest set its clock by WRMSR; the client finds it. */
 static const char *
 row_readvmparams(struct tour *t)
 {
@@ -394,6 +391,7 @@ row_readvmparams(struct tour *t)
 	return (NULL);
 }
 
+/* A write exits and is not done; with all rights it is done again. */
 static const char *
 row_mprotect(struct tour *t)
 {
@@ -421,6 +419,7 @@ row_mprotect(struct tour *t)
 	return (NULL);
 }
 
+/* Memory that the guest touches is counted. */
 static const char *
 row_info(struct tour *t)
 {
@@ -442,6 +441,7 @@ row_info(struct tour *t)
 	return (NULL);
 }
 
+/* RUN returns although the guest takes no interrupt. */
 static const char *
 row_term(struct tour *t)
 {

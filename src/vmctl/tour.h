@@ -6,6 +6,7 @@
 #define TOUR_H
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include "vmctl.h"
 
@@ -75,6 +76,16 @@ tour_tsc(void)
 	__asm__ volatile("lfence; rdtsc; lfence" : "=a" (a), "=d" (d) : :
 	    "memory");
 	return ((uint64_t)d << 32 | a);
+}
+
+/* The host's own clock, in nanoseconds. */
+static inline uint64_t
+tour_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (ts.tv_sec * 1000000000UL + ts.tv_nsec);
 }
 
 #endif /* TOUR_H */
