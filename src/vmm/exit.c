@@ -55,7 +55,8 @@ exit_fatal(struct vcpu *v, const struct vmexit *x, const char *what)
 /*
  * Read and decode the instruction that exited. A guest that changed it, or
  * its mapping, between the exit and here gets what it would get anyway.
- * Returns: EXIT_AGAIN: a fault was queued. EINVAL: not what exited.
+ * Returns: EXIT_AGAIN: a fault was queued. EINVAL: not what exited. ENOMEM,
+ * EFAULT: its page could not be had.
  */
 static int
 exit_fetch(struct vcpu *v, struct vmexit *x, struct insn *in)
@@ -68,8 +69,10 @@ exit_fetch(struct vcpu *v, struct vmexit *x, struct insn *in)
 		vcpu_fault(v, &fault.event, fault.cr2);
 		return (EXIT_AGAIN);
 	}
-	if (error != 0)
-		return (exit_fatal(v, x, "cannot decode the instruction"));
+	if (error != 0) {
+		(void)exit_fatal(v, x, "cannot decode the instruction");
+		return (error);
+	}
 	x->insn_len = in->len;
 	return (0);
 }
