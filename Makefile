@@ -43,7 +43,8 @@ LOCKED	= mkdir -p $(BUILD) && flock $(BUILD)/.lock $(MAKE) -s \
 	  --no-print-directory $(JOBS)
 DEPS	= mkdir -p $(BUILD) && flock $(BUILD)/.deps tools/deps.sh install
 EMU	= $(PYTHON) tools/emu.py --build $(BUILD)
-PYTEST	= VMM_BUILD=$(BUILD) $(PYTHON) -m pytest -c tests/integration/pytest.ini
+PYTEST	= VMM_BUILD=$(BUILD) $(PYTHON) -m pytest \
+	  -c tests/integration/pytest.ini tests/integration
 
 .PHONY: help
 help: ## this list

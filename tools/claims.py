@@ -13,8 +13,8 @@ def clauses():
     """[(id, title)] of the conformance clauses, from their tables."""
     found = []
     for path in sorted(CONFORM.glob("*.c")):
-        found += re.findall(r'\{\s*"([\w.-]+)",\s*"((?:[^"]|"\s*")*)",\s*'
-                            r'LAYER_', path.read_text())
+        found += re.findall(r'[{(]\s*"([\w.-]+)",\s*"((?:[^"]|"\s*")*)",\s*'
+                            r'(?:LAYER_|MATCH|FIX|BEYOND)', path.read_text())
     return found
 
 
@@ -50,11 +50,64 @@ def rows():
     return re.findall(r"^\| ([A-Z]\d+) \|", text, re.M)
 
 
-def chunks():
-    """[(where, text)] of the top-level pieces of all tests' C sources."""
-    found = []
-    for path in [*sorted(CONFORM.glob("*.c")), *sorted(UNIT.glob("*.c"))]:
-        for text in re.split(r"(?<=\n\})(?:;|\nEND_TEST)?\n",
-                             path.read_text()):
-            found.append((path.name, text))
-    return found
+def sources():
+    """[(path, text)] of all tests' C sources."""
+    paths = [*CONFORM.glob("*.[ch]"), *UNIT.glob("*.[ch]"),
+             *(TOP / "src/vmctl").glob("client.c")]
+    return [(p, p.read_text()) for p in sorted(paths)]
+
+
+IOCTL = re.compile(r"\bVMM_IOC_(\w+)|\bclient_ioc_(\w+)|"
+                   r"\b(CREATE|RUN|INFO|TERM|RESETCPU|INTR|READREGS|WRITEREGS|"
+                   r"READVMPARAMS|WRITEVMPARAMS|MPROTECT_EPT)\b")
+
+
+def ioctls_in(text):
+    found = {(a or b or c).upper() for a, b, c in IOCTL.findall(text)}
+    return {"MPROTECT_EPT" if i == "MPROTECT" else i for i in found}
+
+
+def errno_tests():
+    """{(ioctl, errno)}: pairs that meet in the tests.
+
+    They meet where a statement names the errno, and it, one of the six
+    statements before it, or a helper or table that these use, names the
+    ioctl.
+    """
+    defined = {}        # (file, name) of a function or table: its text
+    pieces = []         # (file, text), one statement or table row each
+    for path, text in sources():
+        text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+        for m in re.finditer(r"^(?:START_TEST\()?(\w+)\(.*?^\}|"
+                             r"^[\w\s*}]*?\b(\w+)\[\w*\] = \{.*?^\};",
+                             text, re.M | re.S):
+            defined.setdefault(m[1] or m[2], []).append((path, m[0]))
+        pieces += [(path, p) for p in re.split(r";|\},|\),\n|^\}", text,
+                                               flags=re.M)]
+
+    def reach(path, text, depth):
+        found = ioctls_in(text)
+        if depth:
+            for name in set(re.findall(r"\b[a-z_]\w+\b", text)):
+                for where, body in defined.get(name, []):
+                    if where == path or where.stem in ("unit", "client") \
+                            or where.stem.endswith("_util"):
+                        found |= reach(where, body, depth - 1)
+        return found
+
+    pairs = set()
+    for i, (path, text) in enumerate(pieces):
+        errnos = set(re.findall(r"\bE[A-Z]{3,}\b", text))
+        if not errnos:
+            continue
+        window = " ".join(t for p, t in pieces[max(i - 6, 0):i + 1]
+                          if p == path)
+        for ioctl in reach(path, window, 3):
+            pairs |= {(ioctl, e) for e in errnos}
+    return pairs
+
+
+def mentions(word, where=""):
+    """Does a test's source, of files that begin with `where`, use it?"""
+    return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)
+               for path, text in sources() if path.name.startswith(where))

@@ -20,7 +20,7 @@ def test_shell_session(boot):
 
 def test_shell_names_the_remedy(boot):
     """A wrong word is answered with the right one."""
-    log = session(boot, "frobnicate", "run", "quit")
+    log = session(boot, "frobnicate", "load out", "quit")
     assert "frobnicate" in log and "help" in log, log
     assert "create" in log, log
 
