@@ -79,7 +79,7 @@ def errno_tests():
     for path, text in sources():
         text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
         for m in re.finditer(r"^(?:START_TEST\()?(\w+)\(.*?^\}|"
-                             r"^[\w\s*}]*?\b(\w+)\[\w*\] = \{.*?^\};",
+                             r"\b(\w+)\[\w*\] = \{$.*?^\};",
                              text, re.M | re.S):
             defined.setdefault(m[1] or m[2], []).append((path, m[0]))
         pieces += [(path, p) for p in re.split(r";|\},|\),\n|^\}", text,
