@@ -244,9 +244,10 @@ cmd_run(struct ctl *ctl, int argc, char **argv)
 		status = run_once(v, nr, NO_IRQ);
 		if (status != CTL_OK || client_done(v))
 			return (status);
-		if (client_event(v) == CLIENT_NONE)
+		if (client_event(v) == CLIENT_NONE ||
+		    client_event(v) == CLIENT_HLT)
 			return (ctl_error(CTL_FAIL, "run: stopped; `run' goes "
-			    "on"));
+			    "on, `step 1 VECTOR' with an interrupt"));
 		if (client_event(v) != CLIENT_IO ||
 		    v->exit.vei.vei_port == GUEST_FAIL)
 			return (ctl_error(CTL_FAIL, "run: the guest did not "
