@@ -733,6 +733,22 @@ START_TEST(cr_decoded_memory)
 }
 END_TEST
 
+/* An operand where the VM has no memory: the VCPU ends. */
+START_TEST(cr_decoded_nowhere)
+{
+	struct vcpu_reg_state r;
+
+	unit_real(&r);
+	r.vrs_sregs[VCPU_REGS_DS].vsi_base = 4 * MIB;
+	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_SREGS, &r), 0);
+	RBX = 0x500;
+	ck_assert_int_eq(HANDLE(VMEXIT_CR, "\x0f\x01\x37"), EINVAL);
+	expect_skip(0);
+	ck_assert_int_eq(HANDLE(VMEXIT_CR, "\x0f\x01\x27"), EINVAL);
+	expect_skip(0);
+}
+END_TEST
+
 START_TEST(cr_decoded_64)
 {
 	RBX = UINT64_MAX;
@@ -1075,6 +1091,7 @@ real_tests(TCase *tc)
 	tcase_add_test(tc, pdptes);
 	tcase_add_test(tc, cr_decoded);
 	tcase_add_test(tc, cr_decoded_memory);
+	tcase_add_test(tc, cr_decoded_nowhere);
 	tcase_add_test(tc, cr_decoded_other);
 	tcase_add_test(tc, dr_write_read);
 	tcase_add_test(tc, dr_faults);

@@ -724,6 +724,21 @@ START_TEST(f21_svmdis)
 }
 END_TEST
 
+/* After vcpu_detach the VCPU has no ASID anywhere. */
+START_TEST(detach)
+{
+	uint32_t asid;
+
+	run_to_end();
+	asid = fake_last()->asid;
+	run_to_end();
+	ck_assert_uint_eq(fake_last()->asid, asid);
+	hv->vcpu_detach(v);
+	run_to_end();
+	ck_assert_uint_ne(fake_last()->asid, asid);
+}
+END_TEST
+
 /* The driver's memory for a VM with one VCPU: at most 64 KiB. */
 START_TEST(memory_of_a_vm)
 {
@@ -760,6 +775,7 @@ vmcb_tests(TCase *tc)
 	tcase_add_loop_test(tc, refused, 0, 2);
 	tcase_add_test(tc, refused_later);
 	tcase_add_test(tc, unknown_exit);
+	tcase_add_test(tc, detach);
 	tcase_add_test(tc, memory_of_a_vm);
 }
 

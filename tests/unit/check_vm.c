@@ -230,6 +230,36 @@ START_TEST(large_page_partial)
 }
 END_TEST
 
+/*
+ * A CPU with 1 GiB pages: the whole block where the client has one, else
+ * 2 MiB, and no pin of the try is left.
+ */
+START_TEST(huge_page)
+{
+	const struct hv_ops *was = hv;
+	struct npt_format fmt = *hv->npt;
+	struct hv_ops ops = *hv;
+	uint32_t id;
+	uint64_t hpa;
+
+	fmt.max_order = ORDER_1G;
+	ops.npt = &fmt;
+	hv = &ops;
+	fake_user_map(GUEST_VA, 1024 * MIB, FAKE_HUGE);
+	fake_user_map(GUEST_VA + 1024 * MIB, 512 * MIB, FAKE_HUGE);
+	fake_user_map(GUEST_VA + 1536 * MIB, 512 * MIB, FAKE_HUGE);
+	id = unit_create(2048 * MIB, 1);
+	ck_assert_int_eq(vm_fault(unit_vm(id), 5 * MIB, &hpa), 0);
+	ck_assert_uint_eq(hpa, fake_user_pa(GUEST_VA + 5 * MIB));
+	ck_assert_uint_eq(fake_pins(), 512 * 512);
+	ck_assert_int_eq(vm_fault(unit_vm(id), 1029 * MIB, &hpa), 0);
+	ck_assert_uint_eq(hpa, fake_user_pa(GUEST_VA + 1029 * MIB));
+	ck_assert_uint_eq(fake_pins(), 512 * 513);
+	ck_assert_int_eq(unit_term(id), 0);
+	hv = was;
+}
+END_TEST
+
 /* Where one page is taken already, the block can no longer be large. */
 START_TEST(large_page_occupied)
 {
@@ -565,6 +595,7 @@ unit_suite(void)
 	tcase_add_test(tc, large_page);
 	tcase_add_test(tc, large_page_skewed);
 	tcase_add_test(tc, large_page_partial);
+	tcase_add_test(tc, huge_page);
 	tcase_add_test(tc, large_page_occupied);
 	tcase_add_test(tc, fault_nowhere);
 	tcase_add_test(tc, two_ranges);

@@ -598,6 +598,171 @@ START_TEST(visit_all)
 }
 END_TEST
 
+/* --- pvclock parameters --- */
+
+static int
+vmparams(uint32_t cmd, uint32_t id, uint32_t mask, uint64_t *gpa,
+    uint32_t *version)
+{
+	struct vm_rwvmparams_params p = { .vpp_vm_id = id, .vpp_mask = mask,
+	    .vpp_pvclock_system_gpa = *gpa, .vpp_pvclock_version = *version };
+	int error = IOCTL(cmd, &p);
+
+	*gpa = p.vpp_pvclock_system_gpa;
+	*version = p.vpp_pvclock_version;
+	return (error);
+}
+
+/* abi.md 3.9, 3.10: bits select fields, the others are as passed in. */
+START_TEST(vmparams_mask)
+{
+	uint32_t id = unit_create(MIB, 1), version = 7;
+	uint64_t gpa = 0x3000;		/* bit 0 clear: off, but stored */
+
+	ck_assert_int_eq(vmparams(VMM_IOC_WRITEVMPARAMS, id, 0xfffffffc,
+	    &gpa, &version), 0);
+	ck_assert_int_eq(vmparams(VMM_IOC_READVMPARAMS, id, 3, &gpa,
+	    &version), 0);
+	ck_assert_uint_eq(gpa, 0);
+	ck_assert_uint_eq(version, 0);
+	gpa = 0x3000;
+	version = 7;
+	ck_assert_int_eq(vmparams(VMM_IOC_WRITEVMPARAMS, id, 2, &gpa,
+	    &version), 0);
+	ck_assert_int_eq(vmparams(VMM_IOC_WRITEVMPARAMS, id, 1, &gpa,
+	    &version), 0);
+	gpa = version = 0x55;
+	ck_assert_int_eq(vmparams(VMM_IOC_READVMPARAMS, id, 0, &gpa,
+	    &version), 0);
+	ck_assert_uint_eq(gpa, 0x55);
+	ck_assert_uint_eq(version, 0x55);
+	ck_assert_int_eq(vmparams(VMM_IOC_READVMPARAMS, id, 1, &gpa,
+	    &version), 0);
+	ck_assert_uint_eq(gpa, 0x3000);
+	ck_assert_uint_eq(version, 0x55);
+	ck_assert_int_eq(vmparams(VMM_IOC_READVMPARAMS, id, 2, &gpa,
+	    &version), 0);
+	ck_assert_uint_eq(version, 7);
+}
+END_TEST
+
+/* F15: a bad address is EINVAL and changes nothing, the version neither. */
+START_TEST(f15_vmparams_einval)
+{
+	static const uint64_t bad[] = { MIB | 1, 0xfe1 | 0x10 | 1,
+	    0xf0000001, UINT64_MAX };
+	uint32_t id = unit_create(MIB, 1), version = 3;
+	uint64_t gpa = 0x5001;
+	size_t i;
+
+	ck_assert_int_eq(vmparams(VMM_IOC_WRITEVMPARAMS, id, 3, &gpa,
+	    &version), 0);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		gpa = bad[i];
+		version = 9;
+		ck_assert_int_eq(vmparams(VMM_IOC_WRITEVMPARAMS, id, 3, &gpa,
+		    &version), EINVAL);
+		ck_assert_int_eq(vmparams(VMM_IOC_READVMPARAMS, id, 3, &gpa,
+		    &version), 0);
+		ck_assert_uint_eq(gpa, 0x5001);
+		ck_assert_uint_eq(version, 4);	/* written once, at enable */
+	}
+}
+END_TEST
+
+/* --- Two requests at once --- */
+
+static uint32_t race_id;
+static int race_left;
+
+/* Another thread's TERM, before the n-th lock of the request under test. */
+static void
+race_term(const char *name)
+{
+	int error;
+
+	(void)name;
+	if (--race_left > 0)
+		return;
+	fake_lock_hook = NULL;
+	error = unit_term(race_id);
+	ck_assert(error == 0 || error == ENOENT);
+}
+
+/* Every request against a TERM of its VM at each of its locks. */
+START_TEST(term_meanwhile)
+{
+	const struct request *r = &requests[_i];
+	int n, error;
+
+	if (!r->vm)
+		return;
+	fake_step_default(fake_do_exit, 0x7f);
+	for (n = 1; n < 20; n++) {
+		race_id = unit_real_vm();
+		race_left = n;
+		fake_lock_hook = race_term;
+		error = call(r, race_id, 0, r->cmd);
+		if (fake_lock_hook != NULL)
+			break;
+		ck_assert_msg(error == 0 || error == ENOENT ||
+		    error == EBUSY, "lock %d: error %d", n, error);
+		ck_assert_uint_eq(fake_charged(), 0);
+	}
+	ck_assert_int_gt(n, 1);
+	ck_assert_int_lt(n, 20);
+	fake_lock_hook = NULL;
+	ck_assert_int_eq(error, 0);
+}
+END_TEST
+
+/* A CREATE that fails to copy out, whose VM somebody ended already. */
+START_TEST(create_copyout_term)
+{
+	int n;
+
+	fake_user_map(GUEST_VA, MIB, 0);
+	fake_user_map(0x50000000, PAGE_SIZE_4K, 0);
+	ck_assert_int_eq(call(&requests[0], 0, 0, VMM_IOC_CREATE), 0);
+	memcpy(fake_user_ptr(0x50000000), fake_user_ptr(unit_arg()), 1280);
+	fake_user_protect(0x50000000, PAGE_SIZE_4K, false);
+	race_id = 2;
+	race_left = 3;		/* of its first unlisted, listed, undone */
+	fake_lock_hook = race_term;
+	ck_assert_int_eq(vmm_ioctl(unit_file, VMM_IOC_CREATE, 0x50000000),
+	    EFAULT);
+	ck_assert_ptr_null(fake_lock_hook);
+	for (n = 2; n < 4; n++)
+		ck_assert_int_eq(unit_term((uint32_t)n), ENOENT);
+}
+END_TEST
+
+/* A VM made between the two looks of INFO does not overrun its buffer. */
+static void
+race_create(const char *name)
+{
+	(void)name;
+	if (--race_left > 0)
+		return;
+	fake_lock_hook = NULL;
+	(void)unit_create(MIB, 1);
+}
+
+START_TEST(info_create_meanwhile)
+{
+	struct vm_info_params p;
+
+	(void)unit_create(MIB, 1);
+	race_left = 2;
+	fake_lock_hook = race_create;
+	ck_assert_int_eq(get_info(160, unit_exit_va(), &p), 0);
+	ck_assert_ptr_null(fake_lock_hook);
+	ck_assert_uint_eq(p.vip_info_ct, 1);
+	ck_assert_uint_eq(rows[0].vir_id, 2);
+	ck_assert_uint_eq(rows[1].vir_id, 0);
+}
+END_TEST
+
 /* --- Lifetime --- */
 
 START_TEST(term_twice)
@@ -809,6 +974,11 @@ unit_suite(void)
 	tcase_add_test(tc, info_rows);
 	tcase_add_test(tc, f4_info_live_only);
 	tcase_add_test(tc, visit_all);
+	tcase_add_test(tc, vmparams_mask);
+	tcase_add_test(tc, f15_vmparams_einval);
+	tcase_add_loop_test(tc, term_meanwhile, 0, NREQUESTS);
+	tcase_add_test(tc, create_copyout_term);
+	tcase_add_test(tc, info_create_meanwhile);
 	tcase_add_test(life, term_twice);
 	tcase_add_test(life, l1_close);
 	tcase_add_test(life, cpus_on_and_off);

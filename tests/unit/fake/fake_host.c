@@ -39,6 +39,7 @@ static unsigned int		 boots;
 
 void		(*fake_enter_hook)(void);
 void		(*fake_yield_hook)(void);
+void		(*fake_lock_hook)(const char *);
 uint64_t	 fake_tsc_hz, fake_time;
 
 /* Ends the test: a rule of the host contract was broken. */
@@ -115,6 +116,7 @@ fake_reset(void)
 	call_hook = NULL;
 	fake_enter_hook = NULL;
 	fake_yield_hook = NULL;
+	fake_lock_hook = NULL;
 	fake_tsc_hz = 2000000000;
 	fake_time = 1000;
 	fake_log_clear();
@@ -194,6 +196,8 @@ host_mutex_lock(struct host_mutex *m)
 	fake_assert_context("host_mutex_lock", true, false, false);
 	if (m->magic != MUTEX_LIVE)
 		fake_die("lock of a mutex that is not initialised");
+	if (fake_lock_hook != NULL && t->nheld == 0)
+		fake_lock_hook(m->name);
 	if (t->nheld != 0 && t->held[t->nheld - 1]->rank >= m->rank)
 		fake_die("lock order: %s (%d) taken under %s (%d)", m->name,
 		    m->rank, t->held[t->nheld - 1]->name,

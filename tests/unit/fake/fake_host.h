@@ -102,9 +102,14 @@ unsigned int fake_mces(void);
 /* Before each host_cpu_call. */
 void	 fake_call_hook(void (*fn)(unsigned int cpu));
 
-/* Called by host_enter_begin after it has checked for a signal. */
+/*
+ * Called by host_enter_begin after it has checked for a signal, by host_yield,
+ * and by host_mutex_lock when no lock is held: a test does there what another
+ * thread could do just then.
+ */
 extern void (*fake_enter_hook)(void);
 extern void (*fake_yield_hook)(void);
+extern void (*fake_lock_hook)(const char *name);
 
 /* Time and the log. */
 extern uint64_t fake_tsc_hz, fake_time;
