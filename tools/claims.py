@@ -70,7 +70,7 @@ def ioctls_in(text):
 def errno_tests():
     """{(ioctl, errno)}: pairs that meet in the tests.
 
-    They meet where a statement names the errno, and it, one of the six
+    They meet where a statement names the errno, and it, one of the eight
     statements before it, or a helper or table that these use, names the
     ioctl.
     """
@@ -100,7 +100,7 @@ def errno_tests():
         errnos = set(re.findall(r"\bE[A-Z]{3,}\b", text))
         if not errnos:
             continue
-        window = " ".join(t for p, t in pieces[max(i - 6, 0):i + 1]
+        window = " ".join(t for p, t in pieces[max(i - 8, 0):i + 1]
                           if p == path)
         for ioctl in reach(path, window, 3):
             pairs |= {(ioctl, e) for e in errnos}

@@ -24,8 +24,8 @@ import emu  # noqa: E402  (found by the line above)
 
 BUILD = TOP / os.environ.get("VMM_BUILD", "build")
 BACKENDS = [b for b in emu.BACKENDS.values() if b.suite]
-BATCH = 40              # clauses of one boot, at most,
-LINE = 800              # and bytes of the host's command line
+BATCH = 30              # clauses of one boot, at most: the host takes 64 words,
+LINE = 800              # and 1,024 bytes of command line
 JOBS = min(2, os.cpu_count() or 1)
 BOOT_LIMIT = 300        # seconds; a hang, not a slow machine
 
