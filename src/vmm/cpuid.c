@@ -197,8 +197,6 @@ cpuid_tsc(uint32_t out[4])
 		insn_cpuid(LEAF_TSC, 0, out);
 		return;
 	}
-	if (cpuid.basic < LEAF_TSC)
-		return;
 	out[0] = 1;
 	out[1] = 100;
 	out[2] = (uint32_t)(host_tsc_hz() / 100);

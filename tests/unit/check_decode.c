@@ -456,6 +456,10 @@ START_TEST(fetch_modes)
 	ck_assert_int_eq(insn_fetch(&leaf.v, &in, &fault), 0);
 	ck_assert_int_eq(in.op, INSN_MOV_FROM_CR);
 	ck_assert_uint_eq(in.opsize, 4);
+	/* also in compatibility mode, where addresses have 64 bits */
+	leaf.v.efer = EFER_LME | EFER_LMA;
+	ck_assert_int_eq(insn_fetch(&leaf.v, &in, &fault), 0);
+	ck_assert_uint_eq(in.opsize, 4);
 	/* 64-bit: no base; paging off stands for an identity map */
 	set_bits(64);
 	leaf.v.gpr[VCPU_REGS_RIP] = 0x2000;
