@@ -18,6 +18,7 @@ const struct clause *const ioctl_tables[] = {
 	ioctl_protect,
 	ioctl_order,
 	ioctl_run,
+	ioctl_race,
 	ioctl_many,
 	NULL
 };

@@ -219,7 +219,6 @@ cr4(void)
 	static const struct judge fine[] = {
 		{ "CR4 none", CR(CR4), 0, 0 },
 		{ "CR4 PAE", CR(CR4), 0x20, 0x20 },
-		{ "CR4 VME", CR(CR4), 0x23, 0x23 },
 		{ "CR4 TSD DE PSE", CR(CR4), 0x3c, 0x3c },
 		{ "CR4 PGE", CR(CR4), 0xa0, 0xa0 },
 		{ "CR4 PCE", CR(CR4), 0x120, 0x120 },
@@ -253,6 +252,8 @@ cr4_features(void)
 		uint8_t	bit;
 		bool	has;
 	} rows[] = {
+		{ 0, one[3] & 1 << 1 },			/* VME */
+		{ 1, one[3] & 1 << 1 },			/* PVI */
 		{ 16, seven[1] & 1 << 0 },		/* FSGSBASE */
 		{ 18, one[2] & 1 << 27 },		/* OSXSAVE */
 		{ 20, seven[1] & 1 << 7 },		/* SMEP */

@@ -74,6 +74,26 @@ numbers_header(void)
 		    bsd ? iocs[i].bsd : iocs[i].linux);
 }
 
+/* Group, number and size decide: the bits for the direction do not. */
+static void
+direction(void)
+{
+	struct client_vm *v = new_started(code_out, sizeof(code_out), 1);
+	union ioc_arg a;
+	uint32_t dir;
+	int nr;
+
+	for (nr = IOC_RUN; nr <= IOC_MPROTECT; nr++)
+		for (dir = 0; dir < 4; dir++) {
+			ioc_fill(nr, &a, v);
+			if (nr == IOC_TERM)
+				a.id.vm = ~0U;
+			EXPECT(iocs[nr - 1].name, raw_ioctl(v->fd, ENCODE(dir,
+			    'V', nr, iocs[nr - 1].size), (uintptr_t)&a),
+			    nr == IOC_TERM ? ENOENT : 0);
+		}
+}
+
 /* A write by BSD's number really carries the argument in. */
 static void
 bsd_writes(void)
@@ -352,6 +372,8 @@ const struct clause ioctl_number[] = {
 	    numbers_linux),
 	ROW("C1.bsd-in", "a BSD-numbered write carries its argument in",
 	    MATCH, bsd_writes),
+	ROW("C1.direction", "the direction in a number does not decide",
+	    BEYOND, direction),
 	ROW("3.0.enotty-group", "another group is ENOTTY and does nothing",
 	    MATCH, enotty_group),
 	ROW("3.0.enotty-number", "an unknown number is ENOTTY and does "

@@ -316,7 +316,7 @@ split(void)
 		    CLIENT_PROTECT : CLIENT_IO);
 		CHECK_EQ(v->mem[gpa], gpa == 0x90000 ? 0x11 : 0x77);
 	}
-	CHECK_EQ(protect(v, 0, v->size, R), 0);
+	CHECK_EQ(protect(v, 0, v->size, R | X), 0);
 	CHECK_EQ(guest_write(v, 0x20000), CLIENT_PROTECT);
 	CHECK_EQ(guest_read(v, 0x90000), CLIENT_IO);
 	CHECK_EQ(protect(v, 0, v->size, R | W | X), 0);

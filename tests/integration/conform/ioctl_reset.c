@@ -11,7 +11,7 @@
 #define CR4_PAE		0x20UL
 #define EFER_LME	0x100UL
 #define EFER_LMA	0x400UL
-#define RFLAGS_IF	0x200UL
+#define RFLAGS_TF	0x100UL
 #define RFLAGS_VM	0x20000UL
 #define AR_L		0x2000
 #define AR_DB		0x4000
@@ -281,6 +281,26 @@ clears_vectors(void)
 	CHECK_EQ(v->run.vrp_irqready, 1);
 }
 
+/* The trap of an instruction that was stepped is gone with the guest. */
+static void
+clears_exception(void)
+{
+	struct client_vm *v = new_started(code_out, sizeof(code_out), 1);
+	struct vcpu_reg_state rs;
+
+	get_regs(v, &rs);
+	rs.vrs_gprs[VCPU_REGS_RFLAGS] |= RFLAGS_TF;
+	CHECK_EQ(reset(v, &rs), 0);
+	CHECK_EQ(client_run(v, NO_IRQ), 0);
+	CHECK_EQ(client_event(v), CLIENT_IO);
+	CHECK_EQ(client_start(v, GUEST_REAL), 0);
+	CHECK_EQ(client_run(v, NO_IRQ), 0);
+	CHECK_EQ(client_event(v), CLIENT_IO);
+	CHECK_EQ(v->exit.vrs.vrs_gprs[VCPU_REGS_RIP], GUEST_ENTRY + 2);
+	CHECK_EQ(v->exit.vrs.vrs_gprs[VCPU_REGS_RSP], GUEST_STACK - 0x10);
+	CHECK_EQ(v->exit.vrs.vrs_drs[VCPU_REGS_DR6], 0xffff0ff0);
+}
+
 /* An IN that waits for its answer waits no more. */
 static void
 clears_in(void)
@@ -345,6 +365,8 @@ const struct clause ioctl_reset[] = {
 	ROW("F5.clock", "RESETCPU turns the clock off", FIX, clears_clock),
 	ROW("F5.vectors", "RESETCPU forgets waiting vectors", FIX,
 	    clears_vectors),
+	ROW("F5.exception", "RESETCPU forgets an exception that waits", FIX,
+	    clears_exception),
 	ROW("F7.reset", "RESETCPU forgets an IN that waits", FIX, clears_in),
 	ROW("F5.intr", "RESETCPU keeps the level of INTR", MATCH,
 	    keeps_intr),

@@ -336,121 +336,6 @@ intr_returns(void)
 	}
 }
 
-/* --- Threads that hammer --- */
-
-#define ROUNDS	200
-
-static struct client_vm *hammered;
-static volatile int hammers;
-
-static void
-hammer_regs(void *arg)
-{
-	struct vcpu_reg_state rs;
-	int i, error;
-
-	(void)arg;
-	memset(&rs, 0, sizeof(rs));
-	for (i = 0; i < ROUNDS; i++) {
-		error = client_ioc_readregs(hammered->fd, hammered->id, 0,
-		    VM_RWREGS_ALL, &rs);
-		CHECK(error == 0 || error == EBUSY || error == ENOENT);
-	}
-	hammers++;
-}
-
-static void
-hammer_intr(void *arg)
-{
-	int i, error;
-
-	(void)arg;
-	for (i = 0; i < ROUNDS; i++) {
-		error = client_ioc_intr(hammered->fd, hammered->id, 0, i & 1);
-		CHECK(error == 0 || error == ENOENT);
-	}
-	hammers++;
-}
-
-static void
-hammer_info(void *arg)
-{
-	int i, state;
-
-	(void)arg;
-	for (i = 0; i < ROUNDS; i++) {
-		state = vcpu_state(hammered->id, 0);
-		CHECK(state == VCPU_STATE_RUNNING ||
-		    state == VCPU_STATE_STOPPED ||
-		    state == VCPU_STATE_UNKNOWN);
-	}
-	hammers++;
-}
-
-static void
-hammer_protect(void *arg)
-{
-	int i, error;
-
-	(void)arg;
-	for (i = 0; i < ROUNDS; i++) {
-		error = client_ioc_mprotect(hammered->fd, hammered->id, 1,
-		    0x90000 + (uint64_t)(i % 8) * PAGE, PAGE, 1 + (i & 4));
-		CHECK(error == 0 || error == ENOENT);
-	}
-	hammers++;
-}
-
-/* Runs until TERM; what else stops it is only an interruption. */
-static void
-hammer_run(void *arg)
-{
-	struct vm_run_params *run = arg;
-	struct vm_exit exit;
-	int error;
-
-	do {
-		memset(run, 0, sizeof(*run));
-		run->vrp_vm_id = hammered->id;
-		run->vrp_irq = NO_IRQ;
-		run->vrp_exit = &exit;
-		error = client_ioc_run(hammered->fd, run);
-		CHECK(error == 0 || error == ENOENT);
-	} while (error == 0 && run->vrp_exit_reason != VM_EXIT_TERMINATED);
-}
-
-static void
-hammer(void)
-{
-	static void (*const all[])(void *) = {
-		hammer_regs, hammer_intr, hammer_info, hammer_protect,
-		hammer_regs, hammer_intr, hammer_info, hammer_protect,
-	};
-	struct vm_run_params run;
-	size_t i, round;
-	int t[NELEM(all)], runner;
-
-	for (round = 0; round < 3; round++) {
-		hammered = new_started(code_sti_spin, sizeof(code_sti_spin),
-		    2);
-		hammers = 0;
-		runner = spawn(hammer_run, &run);
-		for (i = 0; i < NELEM(all); i++)
-			t[i] = spawn(all[i], NULL);
-		/* TERM in the middle of it all, then at the end of it. */
-		if (round == 0)
-			CHECK_EQ(client_ioc_term(hammered->fd, hammered->id),
-			    0);
-		for (i = 0; i < NELEM(all); i++)
-			join(t[i]);
-		CHECK_EQ(hammers, NELEM(all));
-		if (round != 0)
-			CHECK_EQ(client_ioc_term(hammered->fd, hammered->id),
-			    0);
-		join(runner);
-	}
-}
-
 const struct clause ioctl_run[] = {
 	ROW("3.2.ebusy", "RUN of a running VCPU is EBUSY", MATCH, busy),
 	ROW("3.2.ebusy-terminated", "RUN of a terminated VCPU is EBUSY",
@@ -469,12 +354,11 @@ const struct clause ioctl_run[] = {
 	    MATCH, signal_restart),
 	ROW("3.2.signal-blocked", "a blocked signal does not stop RUN", MATCH,
 	    signal_blocked),
-	ROW("F12.none", "VM_EXIT_NONE: outputs are written, vrp_exit may be "
+	ROW("F12.signal", "VM_EXIT_NONE: outputs are written, vrp_exit may be "
 	    "NULL", FIX, f12_outputs),
 	ROW("3.6.states", "INTR in any state, with any level", MATCH,
 	    intr_states),
 	ROW("3.6.returns", "INTR makes RUN return while the level is up",
 	    FIX, intr_returns),
-	ROW("3.0.hammer", "threads that hammer a running VM", MATCH, hammer),
 	CLAUSE_END
 };

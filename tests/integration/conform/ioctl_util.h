@@ -136,6 +136,6 @@ void	await_state(uint32_t vm, uint32_t vcpu, int state);
 extern const struct clause ioctl_number[], ioctl_fault[], ioctl_create[],
     ioctl_vm[], ioctl_info[], ioctl_reset[], ioctl_regs[], ioctl_judge[],
     ioctl_judge_sys[], ioctl_params[], ioctl_protect[], ioctl_order[],
-    ioctl_run[], ioctl_many[];
+    ioctl_run[], ioctl_race[], ioctl_many[];
 
 #endif /* IOCTL_UTIL_H */
