@@ -73,13 +73,10 @@ start32:
 
 	.code64
 start64:
-	xorl	%eax, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %fs
-	movl	%eax, %gs
 	movl	$KDATA_SEL, %eax
-	movl	%eax, %ss
+	.irp	reg, ds, es, fs, gs, ss
+	movl	%eax, %\reg
+	.endr
 	movabsq	$boot_stack_top, %rsp
 	movl	%ebp, %edi		/* kmain(magic, info) */
 	xorl	%ebp, %ebp
@@ -101,7 +98,7 @@ boot_pml4:	.skip	4096
 boot_pdpt_low:	.skip	4096
 boot_pdpt_high:	.skip	4096
 boot_pd:	.skip	4096
-boot_stack:	.skip	16384
+	.skip	16384
 boot_stack_top:
 
 	.section .note.GNU-stack, "", @progbits

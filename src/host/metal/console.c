@@ -11,12 +11,11 @@
 #define COM_FIFO	16
 #define VGA_TEXT	0xb8000
 #define VGA_COLS	80
-#define VGA_ROWS	25
+#define VGA_SIZE	(VGA_COLS * 25)
 #define VGA_ATTR	0x0700
 
 static volatile uint16_t *vga;		/* NULL: no screen */
 static unsigned int vga_pos;
-static unsigned int serial_sent;	/* since THR was seen empty */
 
 /*
  * 115200 8N1, FIFOs on, an interrupt for each byte that comes in. Nothing
@@ -25,200 +24,146 @@ static unsigned int serial_sent;	/* since THR was seen empty */
 void
 console_init(void)
 {
-	out8(COM1 + 1, 0);
-	out8(COM1 + 3, 0x80);
-	out8(COM1 + 0, 1);
-	out8(COM1 + 1, 0);
-	out8(COM1 + 3, 0x03);
-	out8(COM1 + 2, 0x07);
-	out8(COM1 + 4, 0x0b);		/* DTR, RTS, OUT2: interrupts */
-	out8(COM1 + 1, 0x01);
+	/* Register, value: the divisor is behind DLAB (LCR 0x80); MCR has
+	   DTR, RTS and OUT2, which lets interrupts through. */
+	static const uint8_t init[][2] = {
+		{ 3, 0x80 }, { 0, 1 }, { 1, 0 }, { 3, 3 }, { 2, 7 }, { 4, 0xb },
+		{ 1, 1 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(init); i++)
+		out8(COM1 + init[i][0], init[i][1]);
 
 	vga = va_of(VGA_TEXT);
-	vga[0] = 0x0755;
-	vga[1] = 0x07aa;
-	if (vga[0] != 0x0755 || vga[1] != 0x07aa) {
+	vga[0] = 0x55aa;
+	if (vga[0] != 0x55aa) {
 		vga = NULL;
 		return;
 	}
-	for (vga_pos = VGA_COLS * VGA_ROWS; vga_pos > 0; vga_pos--)
-		vga[vga_pos - 1] = VGA_ATTR | ' ';
-}
-
-/* Waits for an empty FIFO once for each FIFO full. */
-static void
-serial_putc(char c)
-{
-	if (serial_sent++ % COM_FIFO == 0)
-		while ((in8(COM1 + 5) & 0x20) == 0)
-			__asm__ volatile("pause");
-	out8(COM1, c);
+	for (i = 0; i < VGA_SIZE; i++)
+		vga[i] = VGA_ATTR | ' ';
 }
 
 static void
 vga_putc(char c)
 {
-	unsigned int i;
+	unsigned int i, col = vga_pos % VGA_COLS;
 
 	if (c == '\n')
-		vga_pos += VGA_COLS - vga_pos % VGA_COLS;
-	else if (c == '\r')
-		vga_pos -= vga_pos % VGA_COLS;
-	else if (c == '\b')
-		vga_pos -= vga_pos % VGA_COLS != 0;
+		vga_pos += VGA_COLS - col;
+	else if (c == '\r' || (c == '\b' && col > 0))
+		vga_pos -= c == '\r' ? col : 1;
 	else
 		vga[vga_pos++] = VGA_ATTR | (uint8_t)c;
-	if (vga_pos < VGA_COLS * VGA_ROWS)
+	if (vga_pos < VGA_SIZE)
 		return;
-	for (i = 0; i < VGA_COLS * (VGA_ROWS - 1); i++)
-		vga[i] = vga[i + VGA_COLS];
-	for (; i < VGA_COLS * VGA_ROWS; i++)
-		vga[i] = VGA_ATTR | ' ';
 	vga_pos -= VGA_COLS;
+	for (i = 0; i < VGA_SIZE; i++)
+		vga[i] = i < vga_pos ? vga[i + VGA_COLS] : VGA_ATTR | ' ';
 }
 
-/* Polled; from any context. */
+/* Polled; from any context. Waits once for each FIFO full. */
 void
 console_write(const char *s, size_t n)
 {
+	static unsigned int sent;
+
 	for (; n > 0; n--, s++) {
-		serial_putc(*s);
+		if (sent++ % COM_FIFO == 0)
+			while ((in8(COM1 + 5) & 0x20) == 0)
+				;
+		out8(COM1, *s);
 		if (vga != NULL)
 			vga_putc(*s);
 	}
 }
 
-/* Where formatted text goes: a buffer, or the console when buf is NULL. */
-struct sink {
-	char	*buf;
-	size_t	 size, len;
-};
-
+/* Appends to a buffer, or to the console when it is NULL. */
 static void
-sink_put(struct sink *s, char c)
+put(char **buf, const char *s, size_t n)
 {
-	if (s->buf == NULL)
-		console_write(&c, 1);
-	else if (s->len + 1 < s->size)
-		s->buf[s->len] = c;
-	s->len++;
+	if (*buf == NULL)
+		console_write(s, n);
+	else {
+		memcpy(*buf, s, n);
+		*buf += n;
+		**buf = '\0';
+	}
 }
 
+/* A number of at least `width` (at most 32) digits, filled with `pad`. */
 static void
-sink_field(struct sink *s, const char *str, size_t len, size_t width,
-    bool left, char pad)
+put_number(char **buf, uint64_t v, unsigned int base, bool neg, bool alt,
+    int width, char pad)
 {
-	size_t i;
+	char text[40], *p = text + sizeof(text), *end = p;
 
-	for (i = len; !left && i < width; i++)
-		sink_put(s, pad);
-	for (i = 0; i < len; i++)
-		sink_put(s, str[i]);
-	for (i = len; left && i < width; i++)
-		sink_put(s, ' ');
-}
-
-/* One number, with its sign, "0x" or leading zeroes. */
-static void
-sink_number(struct sink *s, uint64_t v, char conv, bool alt, size_t width,
-    bool left, char pad)
-{
-	const char *digits = conv == 'X' ? "0123456789ABCDEF" :
-	    "0123456789abcdef";
-	unsigned int base = conv == 'd' || conv == 'u' ? 10 :
-	    conv == 'o' ? 8 : 16;
-	char buf[24], *p = buf + sizeof(buf);
-	bool neg = conv == 'd' && (int64_t)v < 0;
-
-	if (neg)
-		v = -v;
 	do
-		*--p = digits[v % base];
+		*--p = "0123456789abcdef"[v % base];
 	while ((v /= base) != 0);
-	if (pad == '0' && !left)
-		while ((size_t)(buf + sizeof(buf) - p) + neg + 2 * alt < width
-		    && p > buf + 2)
-			*--p = '0';
+	while (end - p < width)
+		*--p = pad;
 	if (alt) {
 		*--p = 'x';
 		*--p = '0';
 	}
 	if (neg)
 		*--p = '-';
-	sink_field(s, p, buf + sizeof(buf) - p, width, left, ' ');
+	put(buf, p, end - p);
 }
 
-/* The conversions d i u x X o p s c %, with flags - 0 #, width, .precision
- * of strings, and the sizes hh h l ll z j. */
+/* %d %u %x %p %s %c %%, with #, 0 and width for numbers, and l ll z. */
 static void
-format(struct sink *s, const char *f, va_list ap)
+format(char **buf, const char *f, va_list ap)
 {
 	for (; *f != '\0'; f++) {
-		size_t width = 0, prec = SIZE_MAX;
-		bool left = false, alt = false;
+		bool alt = false, wide = false, neg = false;
+		const char *s = f;
 		char pad = ' ', c;
-		int size = 0;
+		int width = 0;
 		uint64_t v;
 
 		if (*f != '%') {
-			sink_put(s, *f);
+			while (f[1] != '\0' && f[1] != '%')
+				f++;
+			put(buf, s, f + 1 - s);
 			continue;
 		}
-		for (f++; *f == '-' || *f == '0' || *f == '#'; f++) {
-			left |= *f == '-';
-			alt |= *f == '#';
-			pad = *f == '0' ? '0' : pad;
-		}
-		if (*f == '*') {
-			width = va_arg(ap, int);
-			f++;
-		}
+		if (*++f == '#')
+			alt = *f++;
+		if (*f == '0')
+			pad = *f++;
 		for (; *f >= '0' && *f <= '9'; f++)
 			width = width * 10 + *f - '0';
-		if (*f == '.' && f[1] == '*') {
-			prec = va_arg(ap, int);
-			f += 2;
-		} else if (*f == '.')
-			for (prec = 0, f++; *f >= '0' && *f <= '9'; f++)
-				prec = prec * 10 + *f - '0';
-		for (; *f == 'l' || *f == 'z' || *f == 'j' || *f == 'h'; f++)
-			size += *f == 'h' ? -1 : 1;
+		for (; *f == 'l' || *f == 'z'; f++)
+			wide = true;
 		switch (*f) {
-		case 'd':
-		case 'i':
-			v = size > 0 ? va_arg(ap, int64_t) :
-			    (uint64_t)va_arg(ap, int);
-			sink_number(s, v, 'd', false, width, left, pad);
+		case 's':
+			s = va_arg(ap, const char *);
+			put(buf, s, strnlen(s, SIZE_MAX));
 			break;
-		case 'u':
-		case 'x':
-		case 'X':
-		case 'o':
-			v = size > 0 ? va_arg(ap, uint64_t) :
-			    va_arg(ap, unsigned int);
-			sink_number(s, v, *f, alt, width, left, pad);
-			break;
-		case 'p':
-			v = (uint64_t)va_arg(ap, void *);
-			sink_number(s, v, 'x', true, width, left, pad);
-			break;
-		case 's': {
-			const char *str = va_arg(ap, const char *);
-
-			if (str == NULL)
-				str = "(null)";
-			sink_field(s, str, strnlen(str, prec), width, left,
-			    ' ');
-			break;
-		}
 		case 'c':
 			c = va_arg(ap, int);
-			sink_field(s, &c, 1, width, left, ' ');
+			put(buf, &c, 1);
 			break;
-		case '\0':
-			return;
+		case 'd':
+			v = wide ? va_arg(ap, int64_t) : va_arg(ap, int);
+			neg = (int64_t)v < 0;
+			put_number(buf, neg ? -v : v, 10, neg, false, width,
+			    pad);
+			break;
+		case 'p':
+			wide = alt = true;
+			/* FALLTHROUGH */
+		case 'u':
+		case 'x':
+			v = wide ? va_arg(ap, uint64_t) : va_arg(ap, uint32_t);
+			put_number(buf, v, *f == 'u' ? 10 : 16, false, alt,
+			    width, pad);
+			break;
 		default:
-			sink_put(s, *f);
+			put(buf, f, 1);
 		}
 	}
 }
@@ -227,9 +172,9 @@ format(struct sink *s, const char *f, va_list ap)
 void
 kvprintf(const char *fmt, va_list ap)
 {
-	struct sink s = { 0 };
+	char *console = NULL;
 
-	format(&s, fmt, ap);
+	format(&console, fmt, ap);
 }
 
 void
@@ -242,17 +187,15 @@ kprintf(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* To a buffer. Returns: the length it would have with room enough. */
+/* To a buffer that is large enough. Returns: the length. */
 size_t
-ksnprintf(char *buf, size_t size, const char *fmt, ...)
+ksprintf(char *buf, const char *fmt, ...)
 {
-	struct sink s = { .buf = buf, .size = size };
+	char *p = buf;
 	va_list ap;
 
 	va_start(ap, fmt);
-	format(&s, fmt, ap);
+	format(&p, fmt, ap);
 	va_end(ap);
-	if (size > 0)
-		buf[min(s.len, size - 1)] = '\0';
-	return (s.len);
+	return (p - buf);
 }

@@ -2,6 +2,7 @@
 /*
  * cpu.c - descriptor tables, control registers, the FPU.
  */
+#include <cpuid.h>
 #include <string.h>
 
 #include "metal.h"
@@ -13,19 +14,13 @@
 #define MSR_SFMASK	0xc0000084
 #define EFER_SCE	0x001UL
 #define EFER_NXE	0x800UL
-
-#define CR4_MCE		(1UL << 6)
-#define CR4_PGE		(1UL << 7)
-#define CR4_OSFXSR	(1UL << 9)
-#define CR4_OSXMMEXCPT	(1UL << 10)
-#define CR4_OSXSAVE	(1UL << 18)
-#define CR4_SMEP	(1UL << 20)
-#define CR4_SMAP	(1UL << 21)
-
-#define IST_DF		1
-#define IST_NMI		2
-#define IST_MC		3
 #define IST_SIZE	8192
+
+enum {
+	CR4_MCE = 1 << 6, CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9,
+	CR4_OSXMMEXCPT = 1 << 10, CR4_OSXSAVE = 1 << 18,
+	CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21,
+};
 
 struct tss {
 	uint32_t	reserved0;
@@ -33,12 +28,11 @@ struct tss {
 	uint64_t	reserved1;
 	uint64_t	ist[7];		/* IST1 is ist[0] */
 	uint64_t	reserved2;
-	uint16_t	reserved3;
-	uint16_t	iopb;
+	uint16_t	reserved3, iopb;
 } __attribute__((packed));
 _Static_assert(sizeof(struct tss) == 104, "APM Vol. 2 12.2.5");
 _Static_assert(offsetof(struct frame, vec) == FRAME_VEC, "trap.S");
-_Static_assert(sizeof(struct frame) == 176, "16-aligned on the stack");
+_Static_assert(sizeof(struct frame) % 16 == 0, "aligned on the stack");
 
 struct idt_gate {
 	uint16_t	off0, sel;
@@ -49,20 +43,18 @@ struct idt_gate {
 
 struct table_reg {
 	uint16_t	limit;
-	uint64_t	base;
+	const void	*base;
 } __attribute__((packed));
 
-static struct tss tss __attribute__((aligned(16)));
-static uint64_t gdt[8] __attribute__((aligned(16)));
-static struct idt_gate idt[VEC_IRQ0 + 16] __attribute__((aligned(16)));
+static struct tss tss;
+static uint64_t gdt[8];
+static struct idt_gate idt[VEC_IRQ0 + 16];
 static uint8_t ist_stacks[3][IST_SIZE] __attribute__((aligned(16)));
 static uint64_t cr4;			/* the CPU's CR4 */
 
 bool cpu_smap, cpu_gbpages;
-uint64_t cpu_nx;
-size_t fpu_size = 512;
-uint64_t host_xcr0;
-uint64_t syscall_rsp0;
+uint64_t cpu_nx, cpu_xcr0, syscall_rsp0;
+uint32_t fpu_size = 512;
 
 /*
  * GDT, TSS and IDT. #DF, NMI and #MC get stacks of their own, since they may
@@ -72,32 +64,27 @@ uint64_t syscall_rsp0;
 static void
 tables_init(void)
 {
-	uint64_t base = (uint64_t)&tss;
+	uint64_t base = (uint64_t)&tss, off = (uint64_t)isr_stubs;
 	unsigned int v;
 
 	gdt[KCODE_SEL / 8] = 0x00209a0000000000;
 	gdt[KDATA_SEL / 8] = 0x0000920000000000;
-	gdt[USER32_SEL / 8] = 0;		/* no 32-bit clients */
 	gdt[UDATA_SEL / 8] = 0x0000f20000000000;
 	gdt[UCODE_SEL / 8] = 0x0020fa0000000000;
 	gdt[TSS_SEL / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 |
 	    0x89UL << 40 | (base >> 24 & 0xff) << 56;
 	gdt[TSS_SEL / 8 + 1] = base >> 32;
-	for (v = 0; v < 3; v++)
-		tss.ist[v] = (uint64_t)ist_stacks[v] + IST_SIZE;
 	tss.iopb = sizeof(tss);
-
-	for (v = 0; v < ARRAY_LEN(idt); v++) {
-		uint64_t off = (uint64_t)isr_stubs + v * 16;
-
+	for (v = 0; v < 3; v++)
+		tss.ist[v] = (uint64_t)ist_stacks[v + 1];
+	for (v = 0; v < ARRAY_LEN(idt); v++, off += 16)
 		idt[v] = (struct idt_gate){
 			.off0 = off, .off1 = off >> 16, .off2 = off >> 32,
 			.sel = KCODE_SEL,
 			.type = v == 3 || v == 4 ? 0xee : 0x8e,
-			.ist = v == 8 ? IST_DF : v == 2 ? IST_NMI :
-			    v == 18 ? IST_MC : 0,
+			.ist = v == 8 ? 1 : v == VEC_NMI ? 2 :
+			    v == VEC_MC ? 3 : 0,
 		};
-	}
 	host_restore();
 	__asm__ volatile("ltr %w0" : : "r"(TSS_SEL));
 }
@@ -110,8 +97,8 @@ tables_init(void)
 void
 host_restore(void)
 {
-	static const struct table_reg gdtr = { sizeof(gdt) - 1, (uint64_t)gdt };
-	static const struct table_reg idtr = { sizeof(idt) - 1, (uint64_t)idt };
+	static const struct table_reg gdtr = { sizeof(gdt) - 1, gdt };
+	static const struct table_reg idtr = { sizeof(idt) - 1, idt };
 
 	__asm__ volatile("lgdt %0; lidt %1" : : "m"(gdtr), "m"(idtr));
 }
@@ -131,68 +118,46 @@ cpu_set_stack(uint64_t top)
 static void
 regs_init(void)
 {
-	uint32_t r[4];
+	uint32_t a, b, c, d;
 
-	cpuid(0x80000001, 0, r);
-	cpu_gbpages = r[3] >> 26 & 1;
-	if (r[3] >> 20 & 1)
+	__cpuid(0x80000001, a, b, c, d);
+	cpu_gbpages = d >> 26 & 1;
+	if (d >> 20 & 1)
 		cpu_nx = PTE_NX;
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (cpu_nx ? EFER_NXE : 0));
 	wrmsr(MSR_STAR, (uint64_t)USER32_SEL << 48 | (uint64_t)KCODE_SEL << 32);
 	wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
 	wrmsr(MSR_CSTAR, 0);
 	wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_DF | RFLAGS_TF | RFLAGS_AC |
-	    0x4000 /* NT */);
+	    RFLAGS_NT);
 
-	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-	cpuid(1, 0, r);
-	cr4 |= CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-	if (r[3] >> 7 & 1)
-		cr4 |= CR4_MCE;
-	if (r[2] >> 26 & 1)
-		cr4 |= CR4_OSXSAVE;
-	cpuid(0, 0, r);
-	if (r[0] >= 7) {
-		cpuid(7, 0, r);
-		if (r[1] >> 7 & 1)
-			cr4 |= CR4_SMEP;
-		if (r[1] >> 20 & 1) {
-			cr4 |= CR4_SMAP;
-			cpu_smap = true;
-		}
+	__cpuid(1, a, b, c, d);
+	cr4 = read_cr(4) | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT |
+	    (d >> 7 & 1 ? CR4_MCE : 0) | (c >> 26 & 1 ? CR4_OSXSAVE : 0);
+	if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+		cpu_smap = b >> 20 & 1;
+		cr4 |= (b >> 7 & 1 ? CR4_SMEP : 0) | (cpu_smap ? CR4_SMAP : 0);
 	}
-	host_cr4_set(0);
+	write_cr(4, cr4);
+	if ((cr4 & CR4_OSXSAVE) == 0)
+		return;
+	__cpuid_count(0xd, 0, a, b, c, d);
+	cpu_xcr0 = a & 7;		/* x87, SSE, AVX */
+	__asm__ volatile("xsetbv" : : "c"(0), "a"(cpu_xcr0), "d"(0));
+	__cpuid_count(0xd, 0, a, fpu_size, c, d);
 }
 
 /* Through the kernel's own copy, which saves reading CR4. */
 void
 host_cr4_set(uint64_t bits)
 {
-	cr4 |= bits;
-	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+	write_cr(4, cr4 |= bits);
 }
 
 void
 host_cr4_clear(uint64_t bits)
 {
-	cr4 &= ~bits;
-	host_cr4_set(0);
-}
-
-/* XCR0 is x87, SSE and, where there is such a thing, AVX. */
-static void
-fpu_init(void)
-{
-	uint32_t r[4];
-
-	if ((cr4 & CR4_OSXSAVE) == 0)
-		return;
-	cpuid(0xd, 0, r);
-	host_xcr0 = r[0] & 7;
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)host_xcr0),
-	    "d"(0));
-	cpuid(0xd, 0, r);
-	fpu_size = r[1];
+	write_cr(4, cr4 &= ~bits);
 }
 
 /* The state of a new program: FCW 0x37f, MXCSR 0x1f80, all else zero. */
@@ -202,14 +167,14 @@ fpu_fresh(void *area)
 	memset(area, 0, fpu_size);
 	*(uint16_t *)area = 0x37f;
 	*(uint32_t *)((char *)area + 24) = 0x1f80;
-	if (host_xcr0 != 0)		/* XSTATE_BV: x87 and SSE are here */
+	if (cpu_xcr0 != 0)		/* XSTATE_BV: x87 and SSE are here */
 		*(uint64_t *)((char *)area + 512) = 3;
 }
 
 void
 fpu_store(void *area)
 {
-	if (host_xcr0 != 0)
+	if (cpu_xcr0 != 0)
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1),
 		    "d"(-1) : "memory");
 	else
@@ -219,7 +184,7 @@ fpu_store(void *area)
 void
 fpu_load(const void *area)
 {
-	if (host_xcr0 != 0)
+	if (cpu_xcr0 != 0)
 		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1),
 		    "d"(-1) : "memory");
 	else
@@ -232,5 +197,4 @@ cpu_init(void)
 {
 	tables_init();
 	regs_init();
-	fpu_init();
 }

@@ -27,10 +27,9 @@ host_cpu_is_online(unsigned int cpu)
 int
 host_cpu_call(unsigned int cpu, void (*fn)(void *), void *arg)
 {
-	if (cpu != 0)
-		return (EINVAL);
-	host_cpu_call_all(fn, arg);
-	return (0);
+	if (cpu == 0)
+		host_cpu_call_all(fn, arg);
+	return (cpu == 0 ? 0 : EINVAL);
 }
 
 void

@@ -11,7 +11,7 @@
 #define MB_HAS_CMDLINE	0x04
 #define MB_HAS_MODS	0x08
 #define MB_HAS_MMAP	0x40
-#define RAM_START	0x100000UL
+#define MB_RAM		1
 #define RAM_MAX		(64UL << 30)	/* we use no memory above */
 #define BOOT_MAPPED	(1UL << 30)	/* by boot.S */
 #define MAX_REGIONS	32
@@ -30,7 +30,7 @@ struct mb_info {
 struct mb_mmap {
 	uint32_t	size;		/* of what follows */
 	uint64_t	base, len;
-	uint32_t	type;		/* 1: RAM, as INT 15h E820h */
+	uint32_t	type;		/* as INT 15h E820h */
 } __attribute__((packed));
 
 struct mb_mod {
@@ -66,60 +66,55 @@ read_info(const struct mb_info *mb)
 	}
 }
 
+/* Makes the RAM in [from, to) free, as far as it lies there. */
+static void
+add_ram(uint64_t from, uint64_t to)
+{
+	const struct mb_mmap *m;
+	uint64_t start, end;
+
+	for (m = regions; m < regions + nregions; m++) {
+		start = max(m->base, from);
+		end = min(m->base + m->len, to);
+		if (m->type == MB_RAM && start < end)
+			page_add(start, end);
+	}
+}
+
 /*
  * The page array follows the kernel and the archive; free memory follows
  * that. Then the final page tables: the direct map has RAM, and uncached the
- * rest below 4 GiB that firmware lists, for ACPI's tables.
+ * rest below 4 GiB that firmware lists, for ACPI's tables. They are made
+ * with memory that boot.S has mapped.
  */
 static void
 memory_init(void)
 {
 	uint64_t first = round_up(max((uint64_t)kern_end - KERNBASE,
-	    (uint64_t)mod_end), PAGE_SIZE);
-	uint64_t top = 0, start, end;
-	unsigned int i, pass;
+	    (uint64_t)mod_end), PAGE_SIZE), top = 0, start, end;
+	const struct mb_mmap *m;
+	unsigned int pass;
 
-	for (i = 0; i < nregions; i++)
-		if (regions[i].type == 1)
-			top = max(top, regions[i].base + regions[i].len);
-	top = min(top, RAM_MAX);
-	page_init(first, top);
-	first += page_array_size(top);
+	for (m = regions; m < regions + nregions; m++)
+		if (m->type == MB_RAM)
+			top = max(top, min(m->base + m->len, RAM_MAX));
+	first = page_init(first, top);
 	if (first > BOOT_MAPPED)
 		panic("%lu MiB of RAM are too much", top >> 20);
-
-	/* pt_init() may only use what boot.S has mapped. */
-	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < nregions; i++) {
-			start = max(max(regions[i].base, RAM_START), first);
-			end = regions[i].base + regions[i].len;
-			if (regions[i].type != 1)
-				continue;
-			if (pass == 0)
-				end = min(end, BOOT_MAPPED);
-			else
-				start = max(start, BOOT_MAPPED);
-			if (start < end)
-				page_add(start, end);
-		}
-		if (pass == 1)
-			continue;
-		pt_init();
-		for (i = 0; i < nregions * 2; i++) {
-			const struct mb_mmap *m = &regions[i % nregions];
-			bool ram = m->type == 1;
-
+	add_ram(first, BOOT_MAPPED);
+	pt_init();
+	for (pass = 0; pass < 2; pass++)
+		for (m = regions; m < regions + nregions; m++) {
 			start = round_down(m->base, BLOCK_SIZE);
-			end = round_up(min(m->base + m->len, RAM_MAX),
-			    BLOCK_SIZE);
-			if (ram == (i < nregions) && start < end &&
-			    (ram || end <= 1UL << 32))
+			end = round_up(min(m->base + m->len,
+			    pass == 0 ? RAM_MAX : 1UL << 32), BLOCK_SIZE);
+			if ((m->type == MB_RAM) == (pass == 0) && start < end)
 				pt_map_kernel(DIRECT + start, start,
 				    end - start, PTE_W | cpu_nx |
-				    (ram ? 0 : PTE_PCD));
+				    (pass == 0 ? 0 : PTE_UC));
 		}
-		write_cr3(pa_of(kernel_pml4));
-	}
+	write_cr(3, pa_of(kernel_pml4));
+	add_ram(BOOT_MAPPED, RAM_MAX);
 }
 
 /* The first thread: the driver, then the client. */
@@ -148,5 +143,5 @@ kmain(uint32_t magic, uint32_t info)
 	power_init();
 	time_init();
 	files_init();
-	thread_start_first(thread_create(first_thread));
+	thread_start_first(first_thread);
 }

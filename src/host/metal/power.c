@@ -15,94 +15,89 @@
 #define QEMU_STATUS_MAX	0x7e
 #define QEMU_FAULT	0x7f
 #define BOCHS_SHUTDOWN	0x8900
+#define BIOS_AREA	0xe0000
 #define ACPI_SLP_EN	0x2000
 
-static uint16_t pm1a, pm1b;		/* PM1 control ports; 0: none */
-static uint16_t slp_a, slp_b;		/* what to write there, shifted */
+static uint16_t pm1[2];			/* PM1a and b control; 0: none */
+static uint16_t slp[2];			/* what to write there */
 
-/* The table with a signature, among those that the RSDT lists. */
-static const uint8_t *
-acpi_table(uint32_t rsdt, const char *sig)
+static uint32_t
+get32(const uint8_t *p)
 {
-	const uint8_t *t = va_of(rsdt), *e;
-	uint32_t len, at, pa;
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (v);
+}
+
+/* An ACPI table, with its length in *end; NULL: not in the direct map. */
+static const uint8_t *
+acpi_table(uint32_t pa, const uint8_t **end)
+{
+	const uint8_t *t = va_of(pa);
 	uint64_t word;
 
 	if (!peek64((uint64_t)t, &word))
 		return (NULL);
-	memcpy(&len, t + 4, 4);
-	for (at = 36; at + 4 <= len; at += 4) {
-		memcpy(&pa, t + at, 4);
-		e = va_of(pa);
-		if (peek64((uint64_t)e, &word) && memcmp(e, sig, 4) == 0)
-			return (e);
-	}
-	return (NULL);
+	*end = t + min(word >> 32, 1UL << 20);
+	return (t);
 }
 
 /*
  * Finds the ports and the values for the soft-off state: the RSDP in the
- * BIOS area, the FADT, and in the DSDT the package \_S5_, which is read as
- * bytes, without an interpreter (ACPI 6.4 5.2.5.1 "Finding the RSDP on
- * IA-PC Systems", 7.4.2 "\_Sx (System States)").
+ * BIOS area, from it the RSDT, the FADT and the DSDT, and there the package
+ * \_S5_, which is read as bytes, without an interpreter (ACPI 6.4 5.2.5.1
+ * "Finding the RSDP on IA-PC Systems", 7.4.2 "\_Sx (System States)").
  */
 void
 power_init(void)
 {
-	const uint8_t *p = va_of(0xe0000), *fadt = NULL, *dsdt;
-	uint32_t pa, len, i;
-	uint64_t word;
+	const uint8_t *p = va_of(BIOS_AREA), *rsdt, *fadt = NULL, *s, *end;
+	const uint8_t *last = p + 0x20000;
+	int i;
 
-	for (i = 0; i < 0x20000 && fadt == NULL; i += 16)
-		if (memcmp(p + i, "RSD PTR ", 8) == 0) {
-			memcpy(&pa, p + i + 16, 4);
-			fadt = acpi_table(pa, "FACP");
-		}
-	if (fadt == NULL)
+	while (p < last && memcmp(p, "RSD PTR ", 8) != 0)
+		p += 16;
+	if (p == last || (rsdt = acpi_table(get32(p + 16), &last)) == NULL)
 		return;
-	memcpy(&pa, fadt + 40, 4);
-	dsdt = va_of(pa);
-	if (!peek64((uint64_t)dsdt, &word))
-		return;
-	memcpy(&len, dsdt + 4, 4);
-	for (i = 36; i + 16 < len && i < 1U << 20; i++) {
-		const uint8_t *s = dsdt + i;
-
-		/* NameOp _S5_ PackageOp length count, byte prefix, values */
-		if (memcmp(s, "_S5_\x12", 5) != 0)
-			continue;
-		s += 7 + (s[5] >> 6);
-		s += *s == 0x0a;
-		slp_a = *s++ << 10;
-		s += *s == 0x0a;
-		slp_b = *s << 10;
-		memcpy(&pm1a, fadt + 64, 2);
-		memcpy(&pm1b, fadt + 68, 2);
-		return;
+	for (p = rsdt + 36; p + 4 <= last && fadt == NULL; p += 4) {
+		fadt = acpi_table(get32(p), &end);
+		if (fadt != NULL && memcmp(fadt, "FACP", 4) != 0)
+			fadt = NULL;
 	}
+	if (fadt == NULL || (s = acpi_table(get32(fadt + 40), &end)) == NULL)
+		return;
+	for (; s + 16 < end; s++)
+		if (memcmp(s, "_S5_\x12", 5) == 0) {
+			s += 7 + (s[5] >> 6);	/* PkgLength, NumElements */
+			for (i = 0; i < 2; i++) {
+				s += *s == 0x0a;	/* BytePrefix */
+				slp[i] = *s++ << 10 | ACPI_SLP_EN;
+				pm1[i] = get32(fadt + 64 + 4 * i);
+			}
+			return;
+		}
 }
 
-/* The client's status, or EXIT_FAULT: the kernel or the driver is broken. */
+/* The client's status, or EXIT_FAULT. */
 void
 machine_exit(int status)
 {
-	static const char word[] = "Shutdown";
-	const char *s;
+	const char *s = "Shutdown";
+	int i;
 
 	cli();
-	if (status == EXIT_FAULT) {
+	if (status == EXIT_FAULT)
 		kprintf("metal: exit fault\n");
-		out32(QEMU_EXIT, QEMU_FAULT);
-	} else {
+	else
 		kprintf("metal: exit %d\n", status);
-		out32(QEMU_EXIT, min(QEMU_STATUS + status, QEMU_STATUS_MAX));
-	}
-	for (s = word; *s != '\0'; s++)
-		out8(BOCHS_SHUTDOWN, *s);
-	if (pm1a != 0)
-		out16(pm1a, slp_a | ACPI_SLP_EN);
-	if (pm1b != 0)
-		out16(pm1b, slp_b | ACPI_SLP_EN);
+	out32(QEMU_EXIT, status == EXIT_FAULT ? QEMU_FAULT :
+	    min(QEMU_STATUS + status, QEMU_STATUS_MAX));
+	while (*s != '\0')
+		out8(BOCHS_SHUTDOWN, *s++);
+	for (i = 0; i < 2; i++)
+		if (pm1[i] != 0)
+			out16(pm1[i], slp[i]);
 	kprintf("metal: it is safe to switch off\n");
 	for (;;)
 		__asm__ volatile("cli; hlt");

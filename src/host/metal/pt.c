@@ -14,14 +14,10 @@
 #define SHIFT(level)	(12 + 9 * ((level) - 1))
 #define SPAN(level)	(1UL << SHIFT(level))
 #define INDEX(va, level) ((va) >> SHIFT(level) & 511)
+#define VALID(e)	(((e) & (PTE_P | PTE_NONE)) != 0)
+#define IS_LEAF(e, level) ((level) == 1 || ((e) & PTE_PS) != 0)
 
 uint64_t *kernel_pml4;
-
-static bool
-is_leaf(uint64_t e, int level)
-{
-	return (level == 1 || (level < 4 && (e & PTE_PS) != 0));
-}
 
 /*
  * The entry for va at `level`. Missing tables are made if `alloc`.
@@ -35,12 +31,12 @@ pt_walk(uint64_t *tab, uint64_t va, int level, bool alloc)
 
 	for (l = 4; l > level; l--) {
 		e = &tab[INDEX(va, l)];
-		if ((*e & PTE_VALID) == 0) {
+		if (!VALID(*e)) {
 			if (!alloc || (t = host_page_alloc(0)) == NULL)
 				return (NULL);
 			*e = pa_of(t) | PTE_P | PTE_W |
 			    (va < USER_MAX ? PTE_U : 0);
-		} else if (is_leaf(*e, l))
+		} else if (IS_LEAF(*e, l))
 			return (NULL);
 		tab = va_of(*e & PTE_ADDR);
 	}
@@ -56,9 +52,9 @@ pt_leaf(uint64_t *tab, uint64_t va, int *level)
 
 	for (l = 4; l > 0; l--) {
 		e = &tab[INDEX(va, l)];
-		if ((*e & PTE_VALID) == 0)
+		if (!VALID(*e))
 			return (NULL);
-		if (is_leaf(*e, l)) {
+		if (IS_LEAF(*e, l)) {
 			*level = l;
 			return (e);
 		}
@@ -105,9 +101,9 @@ pt_apply(uint64_t *tab, int level, uint64_t start, uint64_t end,
 	for (; start < end; start = next) {
 		e = &tab[INDEX(start, level)];
 		next = min(round_down(start, SPAN(level)) + SPAN(level), end);
-		if ((*e & PTE_VALID) == 0)
+		if (!VALID(*e))
 			continue;
-		if (!is_leaf(*e, level)) {
+		if (!IS_LEAF(*e, level)) {
 			uint64_t *t = va_of(*e & PTE_ADDR);
 
 			if (pt_apply(t, level - 1, start, next, flags)) {
@@ -144,7 +140,7 @@ pt_map_kernel(uint64_t va, uint64_t pa, uint64_t size, uint64_t flags)
 			    end - va < step))
 				continue;
 			e = pt_walk(kernel_pml4, va, level, true);
-			if (e == NULL || *e == 0 || is_leaf(*e, level))
+			if (e == NULL || *e == 0 || IS_LEAF(*e, level))
 				break;
 		}
 		if (e == NULL && pt_leaf(kernel_pml4, va, &level) == NULL)
@@ -159,19 +155,18 @@ pt_map_kernel(uint64_t va, uint64_t pa, uint64_t size, uint64_t flags)
 void
 pt_init(void)
 {
-	uint64_t text = (uint64_t)kern_text, ro = (uint64_t)kern_rodata;
-	uint64_t data = (uint64_t)kern_data, end = (uint64_t)kern_end;
-	uint64_t block;
+	uint64_t text = (uint64_t)kern_text - KERNBASE;
+	uint64_t ro = (uint64_t)kern_rodata - KERNBASE;
+	uint64_t data = (uint64_t)kern_data - KERNBASE;
+	uint64_t end = (uint64_t)kern_end - KERNBASE;
+	const uint64_t rw = PTE_W | cpu_nx;
 
 	kernel_pml4 = host_page_alloc(0);
-	pt_map_kernel(text, text - KERNBASE, ro - text, 0);
-	pt_map_kernel(ro, ro - KERNBASE, data - ro, cpu_nx);
-	pt_map_kernel(data, data - KERNBASE, end - data, PTE_W | cpu_nx);
-
-	block = round_up(data - KERNBASE, BLOCK_SIZE);
-	pt_map_kernel(DIRECT, 0, text - KERNBASE, PTE_W | cpu_nx);
-	pt_map_kernel(DIRECT + text - KERNBASE, text - KERNBASE, data - text,
-	    cpu_nx);
-	pt_map_kernel(DIRECT + data - KERNBASE, data - KERNBASE,
-	    block - (data - KERNBASE), PTE_W | cpu_nx);
+	pt_map_kernel(KERNBASE + text, text, ro - text, 0);
+	pt_map_kernel(KERNBASE + ro, ro, data - ro, cpu_nx);
+	pt_map_kernel(KERNBASE + data, data, end - data, rw);
+	pt_map_kernel(DIRECT, 0, text, rw);
+	pt_map_kernel(DIRECT + text, text, data - text, cpu_nx);
+	pt_map_kernel(DIRECT + data, data, round_up(end, BLOCK_SIZE) - data,
+	    rw);
 }

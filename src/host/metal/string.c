@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* string.c - the compiler and the driver want these. */
+/* string.c - the compiler, the driver and the kernel want these. */
 #include <string.h>
 
 #include "metal.h"
-
-#undef memcpy
-#undef memset
-#undef memcmp
 
 /* Eight bytes at a time: under an emulator each repetition is one step. */
 void *
@@ -15,9 +11,8 @@ memcpy(void *restrict dst, const void *restrict src, size_t n)
 	void *d = dst;
 	size_t q = n >> 3;
 
-	n &= 7;
 	__asm__ volatile("rep movsq; mov %3, %2; rep movsb"
-	    : "+D"(d), "+S"(src), "+c"(q) : "r"(n) : "memory");
+	    : "+D"(d), "+S"(src), "+c"(q) : "r"(n & 7) : "memory");
 	return (dst);
 }
 
@@ -41,11 +36,10 @@ memset(void *dst, int c, size_t n)
 {
 	void *d = dst;
 	size_t q = n >> 3;
-	uint64_t v = 0x0101010101010101 * (uint8_t)c;
 
-	n &= 7;
 	__asm__ volatile("rep stosq; mov %3, %1; rep stosb"
-	    : "+D"(d), "+c"(q) : "a"(v), "r"(n) : "memory");
+	    : "+D"(d), "+c"(q) : "a"(0x0101010101010101 * (uint8_t)c),
+	    "r"(n & 7) : "memory");
 	return (dst);
 }
 
@@ -59,13 +53,6 @@ memcmp(const void *a, const void *b, size_t n)
 		if (*p != *q)
 			return (*p < *q ? -1 : 1);
 	return (0);
-}
-
-/* Length. */
-size_t
-strlen(const char *s)
-{
-	return (strnlen(s, SIZE_MAX));
 }
 
 /* Length, at most n. */
@@ -83,18 +70,5 @@ strnlen(const char *s, size_t n)
 int
 strcmp(const char *a, const char *b)
 {
-	return (strncmp(a, b, SIZE_MAX));
-}
-
-/* Compares at most n characters. */
-int
-strncmp(const char *a, const char *b, size_t n)
-{
-	for (; n > 0; n--, a++, b++) {
-		if (*a != *b)
-			return ((uint8_t)*a < (uint8_t)*b ? -1 : 1);
-		if (*a == '\0')
-			break;
-	}
-	return (0);
+	return (memcmp(a, b, min(strnlen(a, -1), strnlen(b, -1)) + 1));
 }

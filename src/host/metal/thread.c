@@ -11,163 +11,121 @@
 #include "metal.h"
 
 #define MAX_THREADS	128
-#define KSTACK_ORDER	2
-#define KSTACK_SIZE	(PAGE_SIZE << KSTACK_ORDER)
-#define KSTACK_SLOT	(2 * KSTACK_SIZE)
-#define MSR_FS_BASE	0xc0000100
-#define MSR_GS_BASE	0xc0000101
+#define THREAD_ORDER	2
+#define KSTACK_SLOT	(PAGE_SIZE << THREAD_ORDER)
+#define FPU_AREA	1024		/* in the page of the struct */
 
 struct thread *cur;
 struct thread *fpu_owner;
 volatile bool resched;
 static struct thread *zombie;		/* dead, its stack still in use */
-static uint64_t slots[MAX_THREADS / 64];
-static int last_tid;
+static struct thread *slots[MAX_THREADS];
 
 /*
- * Maps a stack into a slot of its own, below which nothing is mapped, so
- * that an overflow is a #DF and not a corrupted neighbour. The tables of the
- * slots stay for ever: thread_start_first() makes them.
- */
-static uint64_t *
-slot_pte(int slot)
-{
-	return (pt_walk(kernel_pml4, KSTACKS + slot * KSTACK_SLOT +
-	    KSTACK_SIZE, 1, true));
-}
-
-static int
-slot_alloc(void)
-{
-	int slot;
-
-	for (slot = 0; slot < MAX_THREADS; slot++)
-		if ((slots[slot / 64] >> slot % 64 & 1) == 0) {
-			slots[slot / 64] |= 1UL << slot % 64;
-			return (slot);
-		}
-	return (-1);
-}
-
-/*
- * A thread, not yet in the ring if it is the first; it will call fn with
- * its frame, then enter ring 3 with what fn left there.
+ * A thread is one block: a page for its struct and FPU state, then its
+ * kernel stack. The stack is used through a slot of linear addresses whose
+ * first page is not mapped, so that an overflow is a #DF and not a corrupted
+ * neighbour. It will call fn with its frame, then enter ring 3 with what fn
+ * left there.
  * Returns: NULL, no memory or too many threads.
  */
 struct thread *
 thread_create(void (*fn)(struct frame *))
 {
-	struct thread *t = host_alloc(sizeof(*t));
-	void *fpu = host_alloc(round_up(fpu_size, 64UL));
-	char *stack = host_page_alloc(KSTACK_ORDER);
-	uint64_t *pte, *sp;
-	int slot = slot_alloc(), i;
+	uint64_t base = KSTACKS, *pte, *sp, i;
+	static int last_tid;
+	struct thread *t;
+	int slot = 0;
 
-	if (t == NULL || fpu == NULL || stack == NULL || slot < 0)
-		goto fail;
-	if ((pte = slot_pte(slot)) == NULL)
-		goto fail;
-	for (i = 0; i < 1 << KSTACK_ORDER; i++)
-		pte[i] = (pa_of(stack) + i * PAGE_SIZE) | PTE_P | PTE_W |
-		    PTE_G | cpu_nx;
-	t->slot = slot;
-	t->kstack = KSTACKS + (slot + 1) * KSTACK_SLOT;
-	t->fpu = fpu;
+	while (slot < MAX_THREADS && slots[slot] != NULL)
+		slot++;
+	if (slot == MAX_THREADS || (t = host_page_alloc(THREAD_ORDER)) == NULL)
+		return (NULL);
+	slots[slot] = t;
+	base += slot * KSTACK_SLOT;
+	pte = pt_walk(kernel_pml4, base, 1, false);
+	for (i = 1; i < 1 << THREAD_ORDER; i++)
+		pte[i] = (pa_of(t) + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_G |
+		    cpu_nx;
 	t->tid = ++last_tid;
-	fpu_fresh(fpu);
+	t->fpu = (char *)t + FPU_AREA;
+	fpu_fresh(t->fpu);
+	t->frame = (struct frame *)(base + KSTACK_SLOT) - 1;
 
 	/* What switch_to() pops: r15 r14 r13 r12 rbx rbp, return address. */
-	sp = (uint64_t *)(stack + KSTACK_SIZE - sizeof(struct frame)) - 7;
+	sp = (uint64_t *)t->frame - 7;
 	sp[3] = (uint64_t)fn;
 	sp[6] = (uint64_t)thread_tramp;
-	t->ksp = t->kstack - sizeof(struct frame) - 7 * sizeof(*sp);
-
+	t->ksp = (uint64_t)sp;
+	t->next = t;
 	if (cur != NULL) {
 		t->next = cur->next;
 		cur->next = t;
 	}
 	return (t);
-
-fail:
-	if (slot >= 0)
-		slots[slot / 64] &= ~(1UL << slot % 64);
-	if (stack != NULL)
-		host_page_free(stack, KSTACK_ORDER);
-	host_free(fpu);
-	host_free(t);
-	return (NULL);
 }
 
-/* Gives a dead thread's memory back. */
+/* Takes the thread that has ended out of the ring and frees it. */
 static void
-thread_free(struct thread *t)
+reap(void)
 {
-	uint64_t *pte = slot_pte(t->slot), va = t->kstack - KSTACK_SIZE;
-	void *stack = va_of(pte[0] & PTE_ADDR);
+	uint64_t va = round_down((uint64_t)zombie->frame, KSTACK_SLOT), *pte;
+	struct thread *prev = cur;
+	int i;
 
-	for (; va < t->kstack; va += PAGE_SIZE, pte++) {
-		*pte = 0;
+	while (prev->next != zombie)
+		prev = prev->next;
+	prev->next = zombie->next;
+	pte = pt_walk(kernel_pml4, va, 1, false);
+	for (i = 0; i < 1 << THREAD_ORDER; i++, va += PAGE_SIZE) {
+		pte[i] = 0;
 		__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 	}
-	slots[t->slot / 64] &= ~(1UL << t->slot % 64);
-	host_page_free(stack, KSTACK_ORDER);
-	host_free(t->fpu);
-	host_free(t);
+	slots[(va - KSTACKS) / KSTACK_SLOT - 1] = NULL;
+	host_page_free(zombie, THREAD_ORDER);
+	zombie = NULL;
 }
 
-/* After every switch, on the new thread's stack. */
-static void
-switched(void)
-{
-	struct thread *prev = cur;
-
-	if (zombie != NULL) {
-		while (prev->next != zombie)
-			prev = prev->next;
-		prev->next = zombie->next;
-		thread_free(zombie);
-		zombie = NULL;
-	}
-	sti();
-}
-
-/* The function of a thread that starts in ring 3 with the frame it has. */
+/*
+ * After every switch, on the new thread's stack; and so the function of a
+ * thread that starts in ring 3 with the frame it has.
+ */
 void
 thread_begin(struct frame *f)
 {
 	(void)f;
-	switched();
+	if (zombie != NULL)
+		reap();
+	sti();
 }
 
 static void
 switch_thread(struct thread *t)
 {
-	static uint64_t boot_ksp;
-	uint64_t *save = cur != NULL ? &cur->ksp : &boot_ksp;
-	uint64_t fs = cur != NULL ? cur->fsbase : 0;
-	uint64_t gs = cur != NULL ? cur->gsbase : 0;
+	static struct thread boot;
+	struct thread *from = cur != NULL ? cur : &boot;
 
 	cur = t;
-	cpu_set_stack(t->kstack);
-	if (t->fsbase != fs)
+	cpu_set_stack((uint64_t)(t->frame + 1));
+	if (t->fsbase != from->fsbase)
 		wrmsr(MSR_FS_BASE, t->fsbase);
-	if (t->gsbase != gs)
+	if (t->gsbase != from->gsbase)
 		wrmsr(MSR_GS_BASE, t->gsbase);
-	switch_to(save, t->ksp);
+	switch_to(&from->ksp, t->ksp);
 }
 
-/* Leaves the boot stack for good. */
+/* Leaves the boot stack for good. The slots' tables are made, to stay. */
 void
-thread_start_first(struct thread *t)
+thread_start_first(void (*fn)(struct frame *))
 {
 	int slot;
 
 	for (slot = 0; slot < MAX_THREADS; slot++)
-		if (slot_pte(slot) == NULL)
+		if (pt_walk(kernel_pml4, KSTACKS + slot * KSTACK_SLOT, 1,
+		    true) == NULL)
 			panic("no memory for kernel stacks");
-	t->next = t;
 	cli();
-	switch_thread(t);
+	switch_thread(thread_create(fn));
 	__builtin_unreachable();
 }
 
@@ -175,22 +133,17 @@ thread_start_first(struct thread *t)
 static struct thread *
 pick(void)
 {
-	struct thread *t = cur, *best = NULL;
-	uint64_t now = 0;
+	struct thread *t, *best = NULL;
 
-	do {
-		t = t->next;
-		if (t->state == T_SLEEPING && t->deadline != 0) {
-			if (now == 0)
-				now = host_time_ns();
-			if (t->deadline <= now) {
-				t->state = T_READY;
-				t->wake_error = ETIMEDOUT;
-			}
+	FOREACH_THREAD(t) {
+		if (t->state == T_SLEEPING && t->deadline != 0 &&
+		    t->deadline <= host_time_ns()) {
+			t->state = T_READY;
+			t->wake_error = ETIMEDOUT;
 		}
 		if (t->state == T_READY && best == NULL)
 			best = t;
-	} while (t != cur);
+	}
 	return (best);
 }
 
@@ -209,18 +162,24 @@ schedule(void)
 		tty_input();
 		if ((t = pick()) != NULL)
 			break;
-		__asm__ volatile("sti; hlt; cli" ::: "memory");
+		wait_irq();
 	}
 	if (t != cur)
 		switch_thread(t);
-	switched();
+	thread_begin(NULL);
 }
 
+/* The calling thread ends; the one that runs next frees it. */
 void
-host_yield(void)
+thread_exit(void)
 {
-	if (resched)
-		schedule();
+	cli();
+	cur->state = T_DEAD;
+	if (fpu_owner == cur)
+		fpu_owner = NULL;
+	zombie = cur;
+	schedule();
+	__builtin_unreachable();
 }
 
 /*
@@ -238,80 +197,28 @@ sleep_on(const void *chan, uint64_t deadline, bool interruptible)
 	cur->wake_error = 0;
 	cur->state = T_SLEEPING;
 	schedule();
-	cur->chan = NULL;
 	return (cur->wake_error);
 }
 
-/* Wakes at most n threads that sleep on chan. Returns: how many. */
+/*
+ * Wakes at most n threads that sleep on chan, or makes them sleep on `to`
+ * instead if that is not NULL. Returns: how many.
+ */
 int
-wakeup(const void *chan, int n)
+wakeup(const void *chan, int n, const void *to)
 {
-	struct thread *t = cur;
-	int woken = 0;
+	struct thread *t;
+	int done = 0;
 
-	do {
-		t = t->next;
-		if (woken < n && t->state == T_SLEEPING && t->chan == chan) {
-			t->state = T_READY;
-			woken++;
+	FOREACH_THREAD(t)
+		if (done < n && t->state == T_SLEEPING && t->chan == chan) {
+			done++;
+			if (to != NULL)
+				t->chan = to;
+			else
+				t->state = T_READY;
 		}
-	} while (t != cur);
-	return (woken);
-}
-
-/* Makes at most n threads that sleep on `from` sleep on `to` instead. */
-int
-wakeup_move(const void *from, const void *to, int n)
-{
-	struct thread *t = cur;
-	int moved = 0;
-
-	do {
-		t = t->next;
-		if (moved < n && t->state == T_SLEEPING && t->chan == from) {
-			t->chan = to;
-			moved++;
-		}
-	} while (t != cur);
-	return (moved);
-}
-
-/* Calls fn for every thread. */
-void
-thread_each(void (*fn)(struct thread *, void *), void *arg)
-{
-	struct thread *t = cur;
-
-	do {
-		t = t->next;
-		fn(t, arg);
-	} while (t != cur);
-}
-
-struct thread *
-thread_find(int tid)
-{
-	struct thread *t = cur;
-
-	do {
-		t = t->next;
-		if (t->tid == tid && t->state != T_DEAD)
-			return (t);
-	} while (t != cur);
-	return (NULL);
-}
-
-/* The calling thread ends; the one that runs next frees it. */
-void
-thread_exit(void)
-{
-	cli();
-	cur->state = T_DEAD;
-	if (fpu_owner == cur)
-		fpu_owner = NULL;
-	zombie = cur;
-	schedule();
-	__builtin_unreachable();
+	return (done);
 }
 
 /* --- host.h: mutexes. Unlocking hands over, so that no waiter starves. --- */
@@ -332,12 +239,12 @@ host_mutex_destroy(struct host_mutex *m)
 void
 host_mutex_lock(struct host_mutex *m)
 {
-	if (m->owner == cur)
-		panic("mutex %s locked twice", m->name);
 	if (m->owner == NULL) {
 		m->owner = cur;
 		return;
 	}
+	if (m->owner == cur)
+		panic("mutex %s locked twice", m->name);
 	m->waiters++;
 	sleep_on(m, 0, false);
 	m->waiters--;
@@ -353,7 +260,7 @@ host_mutex_unlock(struct host_mutex *m)
 	m->owner = NULL;
 	if (m->waiters == 0)
 		return;
-	for (t = cur->next; t != cur; t = t->next)
+	FOREACH_THREAD(t)
 		if (t->state == T_SLEEPING && t->chan == m) {
 			m->owner = t;
 			t->state = T_READY;
@@ -366,4 +273,11 @@ host_mutex_assert(struct host_mutex *m)
 {
 	if (m->owner != cur)
 		panic("mutex %s not held", m->name);
+}
+
+void
+host_yield(void)
+{
+	if (resched)
+		schedule();
 }

@@ -20,16 +20,18 @@ static uint64_t tsc_hz, tsc_base, ns_mult;
 static void
 pic_init(void)
 {
-	out8(PIC1, 0x11);
-	out8(PIC2, 0x11);
-	out8(PIC1 + 1, VEC_IRQ0);
-	out8(PIC2 + 1, VEC_IRQ0 + 8);
-	out8(PIC1 + 1, 4);
-	out8(PIC2 + 1, 2);
-	out8(PIC1 + 1, 1);
-	out8(PIC2 + 1, 1);
-	out8(PIC1 + 1, (uint8_t)~(1U << IRQ_TIMER | 1U << IRQ_COM1));
-	out8(PIC2 + 1, 0xff);
+	/* ICW1-4, then the mask, of each. */
+	static const uint8_t init[2][5] = {
+		{ 0x11, VEC_IRQ0, 4, 1,
+		    (uint8_t)~(1U << IRQ_TIMER | 1U << IRQ_COM1) },
+		{ 0x11, VEC_IRQ0 + 8, 2, 1, 0xff },
+	};
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		out8(PIC1 + (i > 0), init[0][i]);
+		out8(PIC2 + (i > 0), init[1][i]);
+	}
 }
 
 /* The TSC just after a tick: a halted CPU wakes at once. */
@@ -39,7 +41,7 @@ tsc_at_tick(void)
 	uint64_t t = ticks;
 
 	while (ticks == t)
-		__asm__ volatile("sti; hlt; cli");
+		wait_irq();
 	return (rdtsc());
 }
 
@@ -64,7 +66,7 @@ time_init(void)
 	for (unit = 1; tsc_hz / unit >= 10000; unit *= 10)
 		;
 	tsc_hz = (tsc_hz + unit / 2) / unit * unit;
-	ns_mult = (1000000000UL << 32) / tsc_hz;
+	ns_mult = (NSEC << 32) / tsc_hz;
 }
 
 uint64_t
@@ -88,17 +90,15 @@ host_time_ns(void)
 void
 irq_handle(unsigned int irq)
 {
-	if (irq == 7 || irq == 15) {
-		out8(irq == 7 ? PIC1 : PIC2, 0x0b);
-		if ((in8(irq == 7 ? PIC1 : PIC2) & 0x80) == 0) {
-			if (irq == 15)
-				out8(PIC1, PIC_EOI);
-			return;
-		}
-	}
+	uint16_t pic = irq < 8 ? PIC1 : PIC2;
+
+	out8(pic, 0x0b);		/* read the in-service register */
+	if (irq % 8 == 7 && (in8(pic) & 0x80) == 0)
+		pic = PIC1;
+	else
+		out8(pic, PIC_EOI);
 	if (irq >= 8)
-		out8(PIC2, PIC_EOI);
-	out8(PIC1, PIC_EOI);
+		out8(PIC1, PIC_EOI);
 	if (irq == IRQ_TIMER) {
 		ticks++;
 		resched = true;

@@ -7,40 +7,19 @@
  */
 #include "metal.h"
 
+/* In memory R8 comes first, RCX last: see struct frame. */
 	.macro	PUSH_REGS
-	pushq	%rdi
-	pushq	%rsi
-	pushq	%rdx
-	pushq	%rcx
-	pushq	%rax
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.irp	reg, rcx, rax, rdx, rbx, rbp, rsi, rdi, r15, r14, r13, r12, \
+		r11, r10, r9, r8
+	pushq	%\reg
+	.endr
 	.endm
 
 	.macro	POP_REGS
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
-	popq	%r11
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rax
-	popq	%rcx
-	popq	%rdx
-	popq	%rsi
-	popq	%rdi
+	.irp	reg, r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, \
+		rdx, rax, rcx
+	popq	%\reg
+	.endr
 	.endm
 
 	.text
@@ -55,9 +34,7 @@ isr_stubs:
 	vector = 0
 	.rept	48
 	.balign	16
-	.if (vector == 8) || (vector >= 10 && vector <= 14) || (vector == 17) \
-	    || (vector == 21) || (vector == 29) || (vector == 30)
-	.else
+	.if	((1 << vector) & ERROR_CODE_VECTORS) == 0 || vector > 31
 	pushq	$0
 	.endif
 	pushq	$vector
@@ -108,20 +85,14 @@ syscall_entry:
 /* void switch_to(uint64_t *save, uint64_t load): changes kernel stacks. */
 	.globl	switch_to
 switch_to:
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.irp	reg, rbp, rbx, r12, r13, r14, r15
+	pushq	%\reg
+	.endr
 	movq	%rsp, (%rdi)
 	movq	%rsi, %rsp
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	.irp	reg, r15, r14, r13, r12, rbx, rbp
+	popq	%\reg
+	.endr
 	ret
 
 /* A new thread's first steps: R12 is its function, RSP its frame. */
@@ -160,10 +131,8 @@ copy_fault:
 	jmp	2b
 
 /* bool peek64(uint64_t va, uint64_t *out): a read that may fault. */
-	.globl	peek64, peek_mov, peek_fault
-peek64:
-peek_mov:
-	movq	(%rdi), %rax
+	.globl	peek64, peek_fault
+peek64:	movq	(%rdi), %rax
 	movq	%rax, (%rsi)
 	movl	$1, %eax
 	ret
@@ -171,8 +140,6 @@ peek_fault:
 	xorl	%eax, %eax
 	ret
 
-	.bss
-	.balign	8
-user_rsp:	.skip	8
+	.lcomm	user_rsp, 8
 
 	.section .note.GNU-stack, "", @progbits

@@ -6,49 +6,26 @@
 
 #include "metal.h"
 
-#define VEC_DB		1
-#define VEC_NMI		2
-#define VEC_BP		3
-#define VEC_UD		6
-#define VEC_DF		8
-#define VEC_GP		13
-#define VEC_PF		14
-#define VEC_MC		18
 #define PF_WRITE	0x02		/* error code of #PF */
 #define PF_FETCH	0x10
-
 #define MSR_MCG_CAP	0x179
 #define MSR_MCG_STATUS	0x17a
 #define MSR_MC0_STATUS	0x401
 
 static bool panicking;
 
-static uint64_t
-read_cr2(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
-	return (v);
-}
-
 /* "name+offset" of a kernel address, from the table that `make` embeds. */
 static void
 print_symbol(uint64_t addr)
 {
-	unsigned int lo = 0, hi = nksyms, mid;
+	unsigned int i = 0;
 
-	while (hi - lo > 1) {
-		mid = (lo + hi) / 2;
-		if (ksyms[mid].addr <= addr)
-			lo = mid;
-		else
-			hi = mid;
-	}
+	while (i + 1 < nksyms && ksyms[i + 1].addr <= addr)
+		i++;
 	if (nksyms > 0 && addr >= (uint64_t)kern_text &&
 	    addr < (uint64_t)kern_rodata)
-		kprintf("  %016lx %s+%#lx\n", addr, ksyms[lo].name,
-		    addr - ksyms[lo].addr);
+		kprintf("  %016lx %s+%#lx\n", addr, ksyms[i].name,
+		    addr - ksyms[i].addr);
 	else
 		kprintf("  %016lx\n", addr);
 }
@@ -58,31 +35,14 @@ static void
 backtrace(uint64_t fp)
 {
 	uint64_t next, ret;
-	int depth;
 
-	for (depth = 0; depth < 32 && fp >= DIRECT && fp % 8 == 0; depth++) {
+	for (; fp >= DIRECT && fp % 8 == 0; fp = next) {
 		if (!peek64(fp, &next) || !peek64(fp + 8, &ret) || ret == 0)
 			break;
 		print_symbol(ret);
 		if (next <= fp)
 			break;
-		fp = next;
 	}
-}
-
-static void
-print_frame(const struct frame *f)
-{
-	kprintf("rip %016lx  rsp %016lx  rflags %06lx  cs %02lx  "
-	    "vector %lu  error %#lx\n", f->rip, f->rsp, f->rflags, f->cs,
-	    f->vec, f->err);
-	kprintf("rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n"
-	    "rsi %016lx  rdi %016lx  rbp %016lx  cr2 %016lx\n"
-	    "r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx\n"
-	    "r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n",
-	    f->rax, f->rbx, f->rcx, f->rdx, f->rsi, f->rdi, f->rbp,
-	    read_cr2(), f->r8, f->r9, f->r10, f->r11, f->r12, f->r13, f->r14,
-	    f->r15);
 }
 
 /* A broken invariant of the kernel or the driver. */
@@ -108,21 +68,26 @@ panic(const char *fmt, ...)
 static void __attribute__((noreturn))
 kernel_fault(const struct frame *f)
 {
-	static const char *const names[] = {
-		[0] = "#DE", [VEC_DB] = "#DB", [VEC_NMI] = "NMI",
-		[VEC_BP] = "#BP", [4] = "#OF", [5] = "#BR", [VEC_UD] = "#UD",
-		[7] = "#NM", [VEC_DF] = "#DF", [10] = "#TS", [11] = "#NP",
-		[12] = "#SS", [VEC_GP] = "#GP", [VEC_PF] = "#PF",
-		[16] = "#MF", [17] = "#AC", [VEC_MC] = "#MC", [19] = "#XM",
+	static const char names[][4] = {
+		"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF",
+		"-9-", "#TS", "#NP", "#SS", "#GP", "#PF", "-15", "#MF", "#AC",
+		"#MC", "#XM", "#VE", "#CP",
 	};
-	const char *name = f->vec < ARRAY_LEN(names) ? names[f->vec] : NULL;
 
 	if (panicking)
 		machine_exit(EXIT_FAULT);
 	panicking = true;
-	kprintf("\nmetal: host fault: %s in the kernel\n",
-	    name != NULL ? name : "exception");
-	print_frame(f);
+	kprintf("\nmetal: host fault: %s (vector %lu, error %#lx) in the "
+	    "kernel\n", f->vec < ARRAY_LEN(names) ? names[f->vec] : "?",
+	    f->vec, f->err);
+	kprintf("rip %016lx  rsp %016lx  rfl %016lx  cr2 %016lx\n"
+	    "rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n"
+	    "rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n"
+	    "r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n"
+	    "r13 %016lx  r14 %016lx  r15 %016lx  cr3 %016lx\n",
+	    f->rip, f->rsp, f->rflags, read_cr(2), f->rax, f->rbx, f->rcx,
+	    f->rdx, f->rsi, f->rdi, f->rbp, f->r8, f->r9, f->r10, f->r11,
+	    f->r12, f->r13, f->r14, f->r15, read_cr(3));
 	print_symbol(f->rip);
 	backtrace(f->rbp);
 	machine_exit(EXIT_FAULT);
@@ -136,7 +101,7 @@ kernel_fault(const struct frame *f)
 static bool
 page_fault(struct frame *f)
 {
-	uint64_t va = read_cr2();
+	uint64_t va = read_cr(2);
 	uint32_t access = f->err & PF_WRITE ? VM_W :
 	    f->err & PF_FETCH ? VM_X : VM_R;
 	bool copy = f->rip == (uint64_t)copy_q || f->rip == (uint64_t)copy_b;
@@ -148,7 +113,7 @@ page_fault(struct frame *f)
 		return (true);
 	if (copy && va < USER_MAX)
 		f->rip = (uint64_t)copy_fault;
-	else if (f->rip == (uint64_t)peek_mov)
+	else if (f->rip == (uint64_t)peek64)
 		f->rip = (uint64_t)peek_fault;
 	else if (!FROM_USER(f))
 		return (false);
@@ -164,10 +129,9 @@ page_fault(struct frame *f)
 static void
 user_fault(const struct frame *f)
 {
-	static const uint8_t signals[32] = {
-		[0] = SIGFPE, [VEC_DB] = SIGTRAP, [VEC_BP] = SIGTRAP,
-		[VEC_UD] = SIGILL, [12] = SIGBUS, [16] = SIGFPE,
-		[17] = SIGBUS, [19] = SIGFPE,
+	static const uint8_t signals[VEC_IRQ0] = {
+		[0] = SIGFPE, [1] = SIGTRAP, [3] = SIGTRAP, [6] = SIGILL,
+		[12] = SIGBUS, [16] = SIGFPE, [17] = SIGBUS, [19] = SIGFPE,
 	};
 
 	signal_force(signals[f->vec] != 0 ? signals[f->vec] : SIGSEGV,
@@ -248,29 +212,4 @@ user_return(struct frame *f)
 		fpu_load(cur->fpu);
 		fpu_owner = cur;
 	}
-}
-
-/* A call that is not in the table, told once for each number. */
-static long
-no_syscall(uint64_t nr)
-{
-	static uint64_t told[16];
-
-	if (nr < 64 * ARRAY_LEN(told) && (told[nr / 64] >> nr % 64 & 1) == 0) {
-		told[nr / 64] |= 1UL << nr % 64;
-		kprintf("metal: system call %lu is not implemented\n", nr);
-	}
-	return (-ENOSYS);
-}
-
-/* Linux x86-64: number in RAX, arguments in RDI RSI RDX R10 R8 R9. */
-void
-syscall_dispatch(struct frame *f)
-{
-	if (f->rax < nsyscalls && syscalls[f->rax] != NULL)
-		f->rax = syscalls[f->rax](f->rdi, f->rsi, f->rdx, f->r10,
-		    f->r8, f->r9);
-	else
-		f->rax = no_syscall(f->rax);
-	user_return(f);
 }

@@ -9,14 +9,7 @@ void	*memcpy(void *restrict, const void *restrict, size_t);
 void	*memmove(void *, const void *, size_t);
 void	*memset(void *, int, size_t);
 int	 memcmp(const void *, const void *, size_t);
-size_t	 strlen(const char *);
 size_t	 strnlen(const char *, size_t);
 int	 strcmp(const char *, const char *);
-int	 strncmp(const char *, const char *, size_t);
-
-/* Of a small constant size, the compiler does better than a call. */
-#define memcpy(d, s, n)	__builtin_memcpy(d, s, n)
-#define memset(d, c, n)	__builtin_memset(d, c, n)
-#define memcmp(a, b, n)	__builtin_memcmp(a, b, n)
 
 #endif /* _STRING_H */
