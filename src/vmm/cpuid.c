@@ -262,20 +262,16 @@ cpuid_extended(uint32_t leaf, uint32_t out[4])
 		out[2] = cpuid.shown[CPUID_E1_ECX];
 		out[3] = cpuid.shown[CPUID_E1_EDX];
 		break;
-	case 0x80000002:
-	case 0x80000003:
-	case 0x80000004:
-	case 0x80000005:
-	case 0x80000006:
-	case 0x80000007:
-		cpuid_host(leaf, 0, out);
-		break;
 	case LEAF_EXT_LAST:
 		cpuid_host(leaf, 0, out);
 		if ((out[0] >> 8 & 0xff) > 48)	/* no 5-level paging */
 			out[0] = (out[0] & ~0xff00U) | 48 << 8;
 		out[1] &= VMM_AMDSPEC_EBX_MASK;
 		out[2] = 0;
+		break;
+	default:	/* the CPU's name, caches, power management */
+		if (leaf > 0x80000001 && leaf < LEAF_EXT_LAST)
+			cpuid_host(leaf, 0, out);
 		break;
 	}
 }

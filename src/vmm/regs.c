@@ -14,10 +14,6 @@
 #define AR_RESERVED	0xfffe0f00U	/* of vsi_ar */
 #define RFLAGS_RESERVED	0xffffffffffc08028UL
 #define EFER_BASE	(EFER_SCE | EFER_LME | EFER_LMA)
-#define DR6_WRITABLE	0x0000e00fUL
-#define DR7_WRITABLE	0xffff23ffUL
-#define PDPTE_P		0x1UL
-#define PDPTE_RESERVED	0x1e6UL		/* below the address */
 
 /* CR4 bits and the CPUID bit that announces each; PCE has none. */
 static const struct {
@@ -228,7 +224,7 @@ regs_pdptes_valid(const uint64_t *pdpte)
 	int i;
 
 	for (i = 0; i < 4; i++)
-		if ((pdpte[i] & PDPTE_P) != 0 && (pdpte[i] &
+		if ((pdpte[i] & 1) != 0 && (pdpte[i] &
 		    (PDPTE_RESERVED | ~cpuid_phys_mask())) != 0)
 			return (false);
 	return (true);

@@ -77,11 +77,15 @@
 #define DR6_BS		0x00004000UL
 #define DR7_INIT	0x00000400UL
 #define DR7_GD		0x00002000UL
+#define DR6_WRITABLE	0x0000e00fUL
+#define DR7_WRITABLE	0xffff23ffUL
 #define DR7_ENABLED	0x000000ffUL	/* any L or G bit */
 
 #define XCR0_X87	0x1UL
 #define XCR0_SSE	0x2UL
 #define XCR0_AVX	0x4UL
+
+#define PDPTE_RESERVED	0x1e6UL		/* below the address */
 
 #define PAT_RESET	0x0007040600070406UL
 
@@ -313,6 +317,8 @@ struct gmem_fault {
 int	 gpa_ptr(struct vm *, uint64_t gpa, void **);
 int	 gmem_translate(struct vcpu *, uint64_t gva, int access,
 	    uint64_t *gpa, struct gmem_fault *);
+int	 gmem_ptr(struct vcpu *, uint64_t gva, int access, const uint8_t **,
+	    struct gmem_fault *);
 int	 gmem_read(struct vcpu *, uint64_t gva, void *, size_t, int access,
 	    struct gmem_fault *);
 int	 gmem_write(struct vcpu *, uint64_t gva, const void *, size_t,
