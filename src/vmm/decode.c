@@ -92,7 +92,7 @@ decode_byte(struct decoder *d, uint8_t *b)
 		return (EINVAL);
 	if (d->pos == d->n)
 		return (DECODE_MORE);
-	*b = d->p[d->pos++];
+	*b = ATOMIC_GET(&d->p[d->pos++]);	/* once: guest memory */
 	return (0);
 }
 
@@ -195,18 +195,15 @@ decode_mem(struct decoder *d, uint8_t modrm, struct insn *in)
 static int
 decode_mov(struct decoder *d, uint8_t op, struct insn *in)
 {
+	static const uint8_t mov_op[4] = { INSN_MOV_FROM_CR, INSN_MOV_FROM_DR,
+	    INSN_MOV_TO_CR, INSN_MOV_TO_DR };
 	uint8_t modrm;
 	int error;
 
 	error = decode_byte(d, &modrm);
 	if (error != 0)
 		return (error);
-	in->op = INSN_MOV_FROM_CR;
-	if ((op & 1) != 0)
-		in->op = INSN_MOV_FROM_DR;
-	if ((op & 2) != 0)
-		in->op = in->op == INSN_MOV_FROM_CR ? INSN_MOV_TO_CR :
-		    INSN_MOV_TO_DR;
+	in->op = mov_op[op & 3];
 	in->opsize = d->bits == 64 ? 8 : 4;
 	in->reg = (modrm >> 3 & 7) | (d->rex & REX_R) << 1;
 	in->gpr = gpr_of[(modrm & 7) | (d->rex & REX_B) << 3];
@@ -332,6 +329,7 @@ int
 insn_fetch(struct vcpu *v, struct insn *in, struct gmem_fault *fault)
 {
 	struct vcpu_segment_info cs;
+	const uint8_t *p;
 	uint8_t buf[INSN_MAX];
 	uint64_t va = v->gpr[VCPU_REGS_RIP];
 	size_t n;
@@ -345,12 +343,13 @@ insn_fetch(struct vcpu *v, struct insn *in, struct gmem_fault *fault)
 	n = PAGE_SIZE_4K - (va & (PAGE_SIZE_4K - 1));
 	if (n > sizeof(buf))
 		n = sizeof(buf);
-	error = gmem_read(v, va, buf, n, GMEM_X, fault);
+	error = gmem_ptr(v, va, GMEM_X, &p, fault);
 	if (error != 0)
 		return (error);
-	error = decode(buf, n, bits, in);
+	error = decode(p, n, bits, in);
 	if (error != DECODE_MORE)
 		return (error);
+	memcpy(buf, p, n);
 	error = gmem_read(v, va + n, buf + n, sizeof(buf) - n, GMEM_X, fault);
 	if (error != 0)
 		return (error);

@@ -14,9 +14,6 @@
 #define CR0_FLUSH	(CR0_PG | CR0_WP | CR0_PE)
 #define CR_PDPTES	(CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)
 
-#define DR6_WRITABLE	0x0000e00fUL
-#define DR7_WRITABLE	0xffff23ffUL
-
 /* A handler could not do its instruction: the guest gets a fault first. */
 #define EXIT_AGAIN	(-2)
 
@@ -130,23 +127,22 @@ exit_hlt(struct vcpu *v, struct vmexit *x)
 static bool
 exit_io_listed(uint16_t port)
 {
-	if (port >= 0x1000)
-		return (true);
-	switch (port) {
-	case 0x20: case 0x21: case 0xa0: case 0xa1:	/* 8259A pair */
-	case 0x40: case 0x41: case 0x42: case 0x43:	/* 8254 */
-	case PCKBC_AUX:
-	case 0x70: case 0x71:				/* MC146818 */
-	case 0x3f8: case 0x3f9: case 0x3fa: case 0x3fb:	/* 16550A */
-	case 0x3fc: case 0x3fd: case 0x3fe: case 0x3ff:
-	case ELCR0: case ELCR1:
-	case 0x514: case 0x518:				/* fw_cfg */
-	case 0xcf8:					/* PCI address */
-	case 0xcfc: case 0xcfd: case 0xcfe: case 0xcff:	/* PCI data */
-		return (true);
-	default:
-		return (port >= 0x500 && port <= 0x511);
-	}
+	static const uint16_t listed[][2] = {
+		{ 0x20, 0x21 }, { 0xa0, 0xa1 },		/* 8259A pair */
+		{ 0x40, 0x43 }, { PCKBC_AUX, PCKBC_AUX }, /* 8254 */
+		{ 0x70, 0x71 },				/* MC146818 */
+		{ 0x3f8, 0x3ff },			/* 16550A */
+		{ ELCR0, ELCR1 },
+		{ 0x500, 0x511 }, { 0x514, 0x514 }, { 0x518, 0x518 },
+		{ 0xcf8, 0xcf8 }, { 0xcfc, 0xcff },	/* PCI */
+		{ 0x1000, 0xffff },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(listed) / sizeof(listed[0]); i++)
+		if (port >= listed[i][0] && port <= listed[i][1])
+			return (true);
+	return (false);
 }
 
 /*

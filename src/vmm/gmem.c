@@ -20,7 +20,6 @@
 #define PTE_PS		0x080UL
 #define PTE_NX		0x8000000000000000UL
 #define PTE_ADDR	0x000ffffffffff000UL
-#define PDPTE_RESERVED	0x1e6UL			/* PAE, below the address */
 
 /* Error code of #PF: SDM Vol. 3A 4.7 "Page-Fault Exceptions". W is GMEM_W. */
 #define PF_P		0x01
@@ -38,6 +37,7 @@ struct walk {
 	bool		nx;
 	int		n;		/* entries with an A bit, leaf last */
 	uint32_t	*entry[MAX_LEVELS];
+	uint64_t	gpa[MAX_LEVELS];	/* of each */
 	uint32_t	low[MAX_LEVELS];	/* as they were read */
 };
 
@@ -81,6 +81,18 @@ gmem_page(struct vcpu *v, uint64_t gpa, void **p)
 	}
 	*p = v->page[i].va + (gpa - page);
 	return (0);
+}
+
+/* May the guest write the taken page of `gpa` (MPROTECT_EPT)? */
+static bool
+gmem_writable(struct vcpu *v, uint64_t gpa)
+{
+	struct npt_leaf leaf = { .prot = 0 };
+
+	host_mutex_lock(&v->vm->lock);
+	(void)npt_lookup(&v->vm->npt, gpa, &leaf);
+	host_mutex_unlock(&v->vm->lock);
+	return ((leaf.prot & NPT_W) != 0);
 }
 
 /*
@@ -147,7 +159,8 @@ walk_entry(struct vcpu *v, struct walk *w, uint64_t table, uint64_t *entry)
 		*entry = v->pdpte[i & 3];
 		return (0);
 	}
-	error = gmem_page(v, table + i * (w->levels == 2 ? 4 : 8), &p);
+	table += i * (w->levels == 2 ? 4 : 8);
+	error = gmem_page(v, table, &p);
 	if (error != 0)
 		return (error);
 	if (w->levels == 2)
@@ -156,6 +169,7 @@ walk_entry(struct vcpu *v, struct walk *w, uint64_t table, uint64_t *entry)
 		*entry = ATOMIC_GET((uint64_t *)p);
 	if (!pdpte) {
 		w->entry[w->n] = p;
+		w->gpa[w->n] = table;
 		w->low[w->n++] = (uint32_t)*entry;
 	}
 	return (0);
@@ -227,11 +241,12 @@ walk_allowed(struct vcpu *v, const struct walk *w, int access, bool user)
 
 /*
  * Sets the A bits, and D for a write, as the CPU would have. Not in an entry
- * that changed since: the guest may have taken it out of use.
+ * that changed since: the guest may have taken it out of use. Not where
+ * MPROTECT_EPT forbids it.
  * SDM Vol. 3A 4.8 "Accessed and Dirty Flags".
  */
 static void
-walk_mark(struct walk *w, int access)
+walk_mark(struct vcpu *v, struct walk *w, int access)
 {
 	uint32_t want;
 	int i;
@@ -240,7 +255,7 @@ walk_mark(struct walk *w, int access)
 		want = w->low[i] | PTE_A;
 		if (access == GMEM_W && i == w->n - 1)
 			want |= PTE_D;
-		if (want != w->low[i])
+		if (want != w->low[i] && gmem_writable(v, w->gpa[i]))
 			(void)__atomic_compare_exchange_n(w->entry[i],
 			    &w->low[i], want, false, __ATOMIC_SEQ_CST,
 			    __ATOMIC_SEQ_CST);
@@ -299,7 +314,7 @@ gmem_translate(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
 		error = EFAULT;
 	}
 	if (error == 0) {
-		walk_mark(&w, access);
+		walk_mark(v, &w, access);
 		return (0);
 	}
 	if (code == ~0U)
@@ -330,6 +345,8 @@ gmem_copy(struct vcpu *v, uint64_t gva, uint8_t *buf, size_t n, int access,
 			error = gmem_page(v, gpa, &p);
 		if (error != 0)
 			return (error);
+		if (access == GMEM_W && !gmem_writable(v, gpa))
+			return (EINVAL);
 		if (buf == NULL)
 			continue;
 		if (access == GMEM_W)
@@ -339,6 +356,28 @@ gmem_copy(struct vcpu *v, uint64_t gva, uint8_t *buf, size_t n, int access,
 		buf += part;
 	}
 	return (0);
+}
+
+/*
+ * Where the byte at a linear address is, to be read as data (GMEM_R) or code
+ * (GMEM_X), and all after it in its 4 KiB page.
+ *
+ * Locks: takes vm.lock.
+ * Returns: as gmem_translate().
+ */
+int
+gmem_ptr(struct vcpu *v, uint64_t gva, int access, const uint8_t **p,
+    struct gmem_fault *fault)
+{
+	uint64_t gpa;
+	void *page;
+	int error;
+
+	error = gmem_translate(v, gva, access, &gpa, fault);
+	if (error == 0)
+		error = gmem_page(v, gpa, &page);
+	*p = page;
+	return (error);
 }
 
 /*
@@ -360,7 +399,7 @@ gmem_read(struct vcpu *v, uint64_t gva, void *buf, size_t n, int access,
  * does.
  *
  * Locks: takes vm.lock.
- * Returns: as gmem_translate().
+ * Returns: as gmem_translate(); EINVAL: MPROTECT_EPT forbids it.
  */
 int
 gmem_write(struct vcpu *v, uint64_t gva, const void *buf, size_t n,

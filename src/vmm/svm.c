@@ -250,15 +250,17 @@ svm_vcpu_init(struct vcpu *v)
  * What exits. CR reads are added in svm_load_crs() when they have to lie.
  *
  * TCG: a guest's MOV to a debug register would stay in the host's, so these
- * always exit; the RDTSCP bit is ignored (RDTSCP then runs natively where
- * CPUID of the host has it); XSETBV and task switches never exit (fpu.c).
+ * always exit; MOV to CR8 takes any value, so it exits too; the RDTSCP bit is
+ * ignored (RDTSCP then runs natively where CPUID of the host has it); XSETBV
+ * and task switches never exit (fpu.c).
  *
  *	APM Vol. 2 15.9 "Instruction Intercepts", 15.12 "Exception Intercepts"
  */
 static void
 svm_set_intercepts(struct vmcb *b)
 {
-	b->intercept[0] = ICPT_CR_WRITE(0) | ICPT_CR_WRITE(4);
+	b->intercept[0] = ICPT_CR_WRITE(0) | ICPT_CR_WRITE(4) |
+	    ICPT_CR_WRITE(8);
 	b->intercept[1] = 0xffffffffU;		/* DR0-15, reads and writes */
 	b->intercept[2] = 1U << VMM_EX_DB | 1U << VMM_EX_AC | 1U << VMM_EX_MC;
 	b->intercept[3] = ICPT_INTR | ICPT_NMI | ICPT_CPUID | ICPT_HLT |
@@ -733,6 +735,7 @@ svm_decode(const struct vmcb *b, struct vmexit *x)
 	case SVM_VMEXIT_CR4_READ:
 	case SVM_VMEXIT_CR0_WRITE:
 	case SVM_VMEXIT_CR4_WRITE:
+	case SVM_VMEXIT_CR8_WRITE:
 		return (svm_decode_reg(x, VMEXIT_CR));
 	case SVM_VMEXIT_DR0_READ ... SVM_VMEXIT_DR15_WRITE:
 		return (svm_decode_reg(x, VMEXIT_DR));
