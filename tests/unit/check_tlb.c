@@ -368,6 +368,7 @@ static int writes, late;	/* atomic */
 static void
 writer(struct fake_guest *g, uint64_t arg)
 {
+	unsigned int n = 0;
 	int was;
 
 	if (__atomic_add_fetch(&writes, 1, __ATOMIC_SEQ_CST) == 1)
@@ -378,7 +379,7 @@ writer(struct fake_guest *g, uint64_t arg)
 			return;
 		if (was)
 			__atomic_add_fetch(&late, 1, __ATOMIC_SEQ_CST);
-		sched_yield();
+		fake_relax(&n);
 	}
 	fake_exit(g, 0x60, 0, 0);
 }

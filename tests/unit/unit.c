@@ -77,9 +77,12 @@ unit_bare_case(Suite *s, const char *name)
 int
 main(void)
 {
-	SRunner *sr = srunner_create(unit_suite());
+	SRunner *sr;
 	int failed;
 
+	/* Not Check's four seconds: the machine may be busy. */
+	setenv("CK_DEFAULT_TIMEOUT", "60", 0);
+	sr = srunner_create(unit_suite());
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

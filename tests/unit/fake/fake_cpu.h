@@ -151,6 +151,8 @@ fake_step_fn	fake_do_spin;		/* until kicked or signalled */
 fake_step_fn	fake_do_set_if;		/* arg: RFLAGS.IF from now on */
 fake_step_fn	fake_do_shadow;		/* arg: shadow from now on */
 
+void	 fake_relax(unsigned int *n);	/* once a turn in a step that spins */
+
 /* Nested paging. 1 R, 2 W, 4 X as NPT_*. false: exited with #NPF. */
 bool	 fake_access(struct fake_guest *, uint64_t gpa, int access,
 	    uint64_t *hpa);
