@@ -370,7 +370,7 @@ gmem_ptr(struct vcpu *v, uint64_t gva, int access, const uint8_t **p,
     struct gmem_fault *fault)
 {
 	uint64_t gpa;
-	void *page;
+	void *page = NULL;
 	int error;
 
 	error = gmem_translate(v, gva, access, &gpa, fault);

@@ -2,9 +2,10 @@
 /*
  * check_decode.c - length and operands of the instructions that exit.
  */
+#define _GNU_SOURCE
 #include <stdlib.h>
 
-#include "leaf.h"
+#include "trace.h"
 
 /* Short names of the registers, -1 for none. */
 enum {
@@ -568,6 +569,41 @@ START_TEST(fetch_faults)
 }
 END_TEST
 
+/*
+ * Another VCPU rewrites the code while it is decoded: each byte is read once,
+ * so what was checked is what is used.
+ */
+static uint8_t *code;
+
+static void
+rewrite(unsigned int n)
+{
+	code[n - 1] = 0xcc;
+}
+
+START_TEST(fetch_once)
+{
+	static const uint8_t smsw[] = { 0x67, 0x0f, 0x01, 0xa4, 0x24, 1, 2, 3,
+	    4 };
+	struct gmem_fault fault;
+	struct insn in;
+
+	set_bits(16);
+	leaf.held.vrs_sregs[CS].vsi_base = 0;
+	leaf.v.gpr[VCPU_REGS_RIP] = 0x7100;
+	put(0x7100, smsw, sizeof(smsw));
+	code = fake_user_ptr(GUEST_VA + 0x7100);
+	trace_start(0x7100, rewrite);
+	ck_assert_int_eq(insn_fetch(&leaf.v, &in, &fault), 0);
+	trace_stop();
+	ck_assert_uint_eq(trace_count, sizeof(smsw));
+	ck_assert_int_eq(in.op, INSN_SMSW);
+	ck_assert_int_eq(in.base, SP);
+	ck_assert_int_eq(in.disp, 0x04030201);
+	ck_assert_uint_eq(in.len, sizeof(smsw));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -586,5 +622,6 @@ unit_suite(void)
 	tcase_add_test(tc, fetch_modes);
 	tcase_add_test(tc, fetch_straddle);
 	tcase_add_test(tc, fetch_faults);
+	tcase_add_test(tc, fetch_once);
 	return (s);
 }

@@ -664,6 +664,74 @@ START_TEST(write_all_or_nothing)
 }
 END_TEST
 
+static void
+protect(uint64_t gpa, uint8_t prot)
+{
+	void *p;
+
+	ck_assert_int_eq(gpa_ptr(&leaf.vm, gpa, &p), 0);
+	host_mutex_lock(&leaf.vm.lock);
+	ck_assert_int_eq(npt_protect(&leaf.vm.npt, gpa, PAGE_SIZE_4K, prot),
+	    0);
+	host_mutex_unlock(&leaf.vm.lock);
+}
+
+/* MPROTECT_EPT binds what the driver writes for the guest (F20). */
+START_TEST(f20_read_only_page)
+{
+	static const uint8_t bytes[] = { 1, 2, 3, 4 };
+	struct gmem_fault f;
+	uint8_t buf[4];
+
+	setup_row();
+	poke(0x20ffe, 0x7788, 2);
+	protect(0x20000, NPT_R | NPT_X);
+	ck_assert_int_eq(gmem_write(&leaf.v, GVA_LONG + 0xff0, bytes, 4, &f),
+	    EINVAL);
+	ck_assert(!f.event.valid);
+	ck_assert_int_eq(gmem_read(&leaf.v, GVA_LONG + 0xff0, buf, 4, GMEM_R,
+	    &f), 0);
+	/* the second page only: nothing reaches the first */
+	protect(0x20000, NPT_R | NPT_W | NPT_X);
+	protect(0x1e000, NPT_R);
+	ck_assert_int_eq(gmem_write(&leaf.v, GVA_LONG + 0xffe, bytes, 4, &f),
+	    EINVAL);
+	ck_assert_uint_eq(peek(0x20ffe, 2), 0x7788);
+}
+END_TEST
+
+START_TEST(f20_read_only_table)
+{
+	struct gmem_fault f;
+	uint64_t gpa;
+
+	setup_mode(LONG);
+	protect(T2, NPT_R);
+	ck_assert_int_eq(translate(GVA_LONG, GMEM_W, &gpa, &f), 0);
+	ck_assert_uint_eq(peek(entry_at(LONG, 4), 1) & (A | D), A);
+	ck_assert_uint_eq(peek(entry_at(LONG, 2), 1) & (A | D), 0);
+	ck_assert_uint_eq(peek(entry_at(LONG, 1), 1) & (A | D), A | D);
+}
+END_TEST
+
+START_TEST(pointer)
+{
+	struct gmem_fault f;
+	const uint8_t *p;
+
+	setup_row();
+	ck_assert_int_eq(gmem_ptr(&leaf.v, GVA_LONG + 0x1234, GMEM_X, &p, &f),
+	    0);
+	ck_assert_ptr_eq(p, fake_user_ptr(GUEST_VA + 0x1e234));
+	poke(entry_at(LONG, 1), 0, 8);
+	ck_assert_int_eq(gmem_ptr(&leaf.v, GVA_LONG, GMEM_R, &p, &f), EFAULT);
+	is_fault(&f, VMM_EX_PF, 0, GVA_LONG);
+	poke(entry_at(LONG, 1), LEAF_SIZE | P, 8);
+	ck_assert_int_eq(gmem_ptr(&leaf.v, GVA_LONG, GMEM_R, &p, &f), EINVAL);
+	ck_assert(!f.event.valid);
+}
+END_TEST
+
 /* A remembered page is not taken for another of the same slot. */
 START_TEST(pages_remembered)
 {
@@ -781,6 +849,9 @@ unit_suite(void)
 	tcase_add_test(tc, entry_is_read_once);
 	tcase_add_test(tc, across_pages);
 	tcase_add_test(tc, write_all_or_nothing);
+	tcase_add_test(tc, f20_read_only_page);
+	tcase_add_test(tc, f20_read_only_table);
+	tcase_add_test(tc, pointer);
 	tcase_add_test(tc, pages_remembered);
 	tcase_add_loop_test(tc, fuzz, 0, 4);
 	return (s);
