@@ -2,14 +2,19 @@
 """Every clause of conform on every back end, one test id each."""
 import pytest
 
-from conftest import BACKENDS, list_clauses
+from conftest import BACKENDS, SLOW, list_clauses
+
+
+def marks(clause):
+    slow = [pytest.mark.slow] if clause in SLOW else []
+    return [pytest.mark.clause(clause), *slow]
 
 
 def pytest_generate_tests(metafunc):
     metafunc.parametrize(
         "backend,clause",
         [pytest.param(b.name, clause, id=f"{b.name}--{clause}",
-                      marks=pytest.mark.clause(clause))
+                      marks=marks(clause))
          for b in BACKENDS for clause, title in list_clauses()])
 
 
