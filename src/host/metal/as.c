@@ -1,47 +1,100 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * as.c - the address space of a client: a sorted list of mappings, filled
- * with zeroed memory at first touch, by 2 MiB where a mapping covers a whole
- * aligned block and a block is free. Then the system calls about memory, and
- * what the driver may do with it (host.h).
+ * as.c - page tables: the kernel's, and those of clients with all that a
+ * client's memory is. Then the system calls about memory, and what the
+ * driver may do with it (host.h).
  *
- * Pages belong to their mapping and, each for itself, to those who took
- * them: what the client unmaps stays until they release it. There is no
- * fork, so private and shared memory differ only in what C5 says of them.
+ * Level 4 is the root, level 1 maps 4 KiB pages; a leaf at level 2 maps
+ * 2 MiB (APM Vol. 2 5.3 "Long-Mode Page Translation"). There is no list of
+ * mappings: a client's leaf says by itself that it is mapped and with which
+ * rights, and has an address once it was touched. Where a mapping covers an
+ * aligned 2 MiB the leaf is a large one, and so is the memory if the host
+ * has a block.
+ *
+ * Pages belong to their leaf and, each for itself, to those who took them:
+ * what the client unmaps stays until they release it. There is no fork, so
+ * private and shared memory differ only in what C5 says of them.
  */
 #include <string.h>
 
 #include "metal.h"
 
-#define MAX_VMAS	1024
+#define SHIFT(level)	(12 + 9 * ((level) - 1))
+#define SPAN(level)	(1UL << SHIFT(level))
+#define ENTRY(tab, va, level) (&(tab)[(va) >> SHIFT(level) & 511])
+#define IS_LEAF(e, level) ((level) == 1 || ((e) & PTE_PS) != 0)
+#define TABLE(e)	((uint64_t *)va_of((e) & PTE_ADDR))
 #define MMAP_BASE	0x00007f0000000000UL
 #define MMAP_MIN	0x10000UL
+#define USER_RANGE(va, n) ((n) <= USER_MAX && (va) <= USER_MAX - (n))
 
 enum {
 	MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 15, MAP_FIXED = 0x10,
-	MAP_ANONYMOUS = 0x20, MADV_DONTNEED = 4, MADV_HUGEPAGE = 14,
-	MADV_NOHUGEPAGE = 15,
+	MAP_ANONYMOUS = 0x20, MADV_DONTNEED = 4, MADV_NOHUGEPAGE = 15,
 };
 
-/* A static pool, so that mappings do not change the count of free pages. */
-static struct vma vma_pool[MAX_VMAS];
-static struct vma *vma_free_list;
-static unsigned int vma_fresh;		/* never used yet */
+uint64_t *kernel_pml4;
 
-/* Returns: a copy of *v, NULL: too many mappings. */
-static struct vma *
-vma_new(const struct vma *v)
+/*
+ * The kernel's entry for va at `level`; tables above it are made.
+ * Returns: NULL: no memory, or va lies in a larger leaf.
+ */
+uint64_t *
+pt_walk(uint64_t va, int level)
 {
-	struct vma *new = vma_free_list;
+	uint64_t *tab = kernel_pml4, *e;
+	int l;
 
-	if (new != NULL)
-		vma_free_list = new->next;
-	else if (vma_fresh < MAX_VMAS)
-		new = &vma_pool[vma_fresh++];
-	else
-		return (NULL);
-	*new = *v;
-	return (new);
+	for (l = 4; l > level; l--, tab = TABLE(*e)) {
+		e = ENTRY(tab, va, l);
+		if (*e == 0 && (tab = host_page_alloc(0)) != NULL)
+			*e = pa_of(tab) | PTE_P | PTE_W;
+		if (*e == 0 || IS_LEAF(*e, l))
+			return (NULL);
+	}
+	return (ENTRY(tab, va, level));
+}
+
+/*
+ * Maps for the kernel, with the largest pages that fit; what is mapped
+ * already stays. At boot only: no memory shows as a fault soon.
+ */
+void
+pt_map_kernel(uint64_t va, uint64_t pa, uint64_t size, uint64_t flags)
+{
+	uint64_t *e, end = va + size, step;
+	int level;
+
+	for (; va < end; va += step, pa += step) {
+		level = (va | pa) % SPAN(2) == 0 && end - va >= SPAN(2) ? 2 : 1;
+		e = pt_walk(va, level);
+		if (level == 2 && e != NULL && *e != 0 && !IS_LEAF(*e, 2))
+			e = pt_walk(va, level = 1);
+		if (e != NULL && *e == 0)
+			*e = pa | flags | PTE_P | PTE_G |
+			    (level == 2 ? PTE_PS : 0);
+		step = SPAN(level);
+	}
+}
+
+/* The kernel itself, and its direct map's view of itself, W^X. */
+void
+pt_init(void)
+{
+	uint64_t text = (uint64_t)kern_text - KERNBASE;
+	uint64_t ro = (uint64_t)kern_rodata - KERNBASE;
+	uint64_t data = (uint64_t)kern_data - KERNBASE;
+	uint64_t end = (uint64_t)kern_end - KERNBASE;
+	const uint64_t rw = PTE_W | cpu_nx;
+
+	kernel_pml4 = host_page_alloc(0);
+	pt_map_kernel(KERNBASE + text, text, ro - text, 0);
+	pt_map_kernel(KERNBASE + ro, ro, data - ro, cpu_nx);
+	pt_map_kernel(KERNBASE + data, data, end - data, rw);
+	pt_map_kernel(DIRECT, 0, text, rw);
+	pt_map_kernel(DIRECT + text, text, data - text, cpu_nx);
+	pt_map_kernel(DIRECT + data, data, round_up(end, BLOCK_SIZE) - data,
+	    rw);
 }
 
 /* NULL: no memory. */
@@ -50,13 +103,11 @@ as_new(void)
 {
 	struct host_as *as = host_alloc(sizeof(*as));
 
-	if (as == NULL)
-		return (NULL);
-	as->refs = 1;
-	if ((as->pml4 = host_page_alloc(0)) == NULL) {
+	if (as == NULL || (as->pml4 = host_page_alloc(0)) == NULL) {
 		host_free(as);
 		return (NULL);
 	}
+	as->refs = 1;
 	memcpy(as->pml4 + 256, kernel_pml4 + 256, PAGE_SIZE / 2);
 	return (as);
 }
@@ -65,237 +116,192 @@ as_new(void)
 void
 as_destroy(struct host_as *as)
 {
+	as_apply(as->pml4, 4, 0, USER_MAX, AS_UNMAP, 0);
 	write_cr(3, pa_of(kernel_pml4));
-	as_unmap(as, 0, USER_MAX);
 	host_page_free(as->pml4, 0);
 	as->pml4 = NULL;
 	host_as_put(as, 0);
 }
 
-/* The mapping at va, NULL: none. */
-static struct vma *
-as_find(struct host_as *as, uint64_t va)
+/*
+ * The client's leaf for va, or the empty entry where tables end, and its
+ * level; the entry's span ends at *next.
+ */
+static uint64_t *
+as_leaf(struct host_as *as, uint64_t va, int *level, uint64_t *next)
 {
-	struct vma *v = as->hint;
+	uint64_t *tab = as->pml4, *e;
+	int l;
 
-	if (v != NULL && va >= v->start && va < v->end)
-		return (v);
-	for (v = as->vmas; v != NULL && v->end <= va; v = v->next)
-		;
-	if (v == NULL || va < v->start)
-		return (NULL);
-	return (as->hint = v);
+	for (l = 4; e = ENTRY(tab, va, l), *e != 0 && !IS_LEAF(*e, l); l--)
+		tab = TABLE(*e);
+	*level = l;
+	*next = round_down(va, SPAN(l)) + SPAN(l);
+	return (e);
 }
 
-/*
- * Adds a mapping where nothing is. Anonymous memory that continues the
- * mapping below it extends that one.
- * Returns: 0; ENOMEM, too many mappings.
- */
-int
-as_map(struct host_as *as, uint64_t start, uint64_t end, uint32_t flags,
-    const char *data, uint64_t data_len)
-{
-	struct vma **link = &as->vmas, *v;
-
-	while (*link != NULL && (*link)->end <= start) {
-		v = *link;
-		if (v->end == start && v->flags == flags && data == NULL &&
-		    v->data == NULL) {
-			v->end = end;
-			return (0);
-		}
-		link = &v->next;
-	}
-	v = vma_new(&(struct vma){ *link, start, end, flags, data, data_len });
-	if (v == NULL)
-		return (ENOMEM);
-	*link = v;
-	return (0);
-}
-
-/*
- * Makes `va` a border between mappings and between leaves.
- * Returns: 0; ENOMEM, nothing has changed that can be seen.
- */
+/* A large leaf becomes a table of 512. Returns: 0, ENOMEM. */
 static int
-as_split(struct host_as *as, uint64_t va)
+as_split(uint64_t *e)
 {
-	struct vma *v = as_find(as, va), *w;
-	uint64_t head;
+	uint64_t *t = host_page_alloc(0), i;
 
-	if (pt_split(as->pml4, va) != 0)
+	if (t == NULL)
 		return (ENOMEM);
-	if (v == NULL || v->start == va)
-		return (0);
-	if ((w = vma_new(v)) == NULL)
-		return (ENOMEM);
-	head = min(va - v->start, v->data_len);
-	v->next = w;
-	v->end = w->start = va;
-	w->data += head;
-	w->data_len -= head;
+	for (i = 0; i < 512; i++)
+		t[i] = (*e & ~PTE_PS) + (*e & PTE_ADDR ? i * PAGE_SIZE : 0);
+	*e = pa_of(t) | PTE_P | PTE_W | PTE_U;
 	return (0);
 }
 
-/* Drops the pages of [start, end) but not the mappings. */
+/* One leaf of the range that as_apply() is at. */
 static void
-as_drop(struct host_as *as, uint64_t start, uint64_t end)
+leaf_apply(uint64_t *e, int level, enum as_op op, uint64_t flags)
 {
-	pt_apply(as->pml4, 4, start, end, PT_UNMAP);
-	write_cr(3, read_cr(3));
+	uint64_t pa = *e & PTE_ADDR, keep = *e & (PTE_PS | PTE_SHARED);
+
+	if (op == AS_FORGET && (*e & PTE_SHARED) != 0)
+		return;
+	if (op == AS_PROTECT) {
+		*e = pa | keep | flags;
+		if (pa != 0 && (flags & PTE_U) != 0)
+			*e |= PTE_P;
+		return;
+	}
+	if (pa != 0)
+		page_unref(pa, level == 2 ? BLOCK_ORDER : 0);
+	*e = op == AS_UNMAP ? 0 : *e & ~(PTE_ADDR | PTE_P);
 }
 
-/* Returns: 0; ENOMEM: a mapping or a large page could not be split. */
+/*
+ * Maps (with these flags), unmaps, protects (with these flags), forgets the
+ * contents of, or makes small the leaves of [start, end). Tables that become
+ * empty are freed.
+ * Returns: 0; ENOMEM, with the beginning of the range done.
+ */
 int
-as_unmap(struct host_as *as, uint64_t start, uint64_t end)
+as_apply(uint64_t *tab, int level, uint64_t start, uint64_t end,
+    enum as_op op, uint64_t flags)
 {
-	struct vma **link = &as->vmas, *v;
+	uint64_t *e, *t, next, i;
+	bool whole;
+	int error;
 
-	if (as_split(as, start) != 0 || as_split(as, end) != 0)
-		return (ENOMEM);
-	while ((v = *link) != NULL && v->start < end) {
-		if (v->start < start) {
-			link = &v->next;
+	for (; start < end; start = next) {
+		e = ENTRY(tab, start, level);
+		next = min(round_down(start, SPAN(level)) + SPAN(level), end);
+		whole = next - start == SPAN(level);
+		if (*e == 0 && op != AS_MAP)
+			continue;
+		if (*e == 0 && level <= (whole ? 2 : 1)) {
+			*e = flags | (level == 2 ? PTE_PS : 0);
 			continue;
 		}
-		as_drop(as, v->start, v->end);
-		*link = v->next;
-		v->next = vma_free_list;
-		vma_free_list = v;
+		if (*e == 0) {
+			if ((t = host_page_alloc(0)) == NULL)
+				return (ENOMEM);
+			*e = pa_of(t) | PTE_P | PTE_W | PTE_U;
+		} else if (IS_LEAF(*e, level)) {
+			if (level == 2 && (!whole || op == AS_SMALL) &&
+			    as_split(e) != 0)
+				return (ENOMEM);
+			if (IS_LEAF(*e, level)) {
+				if (op != AS_SMALL)
+					leaf_apply(e, level, op, flags);
+				continue;
+			}
+		}
+		t = TABLE(*e);
+		error = as_apply(t, level - 1, start, next, op, flags);
+		for (i = 0; op == AS_UNMAP && i < 512 && t[i] == 0; i++)
+			;
+		if (i == 512) {
+			host_page_free(t, 0);
+			*e = 0;
+		}
+		if (error != 0)
+			return (error);
 	}
-	as->hint = NULL;
 	return (0);
 }
 
-/* The leaf flags for a mapping's rights. */
-static uint64_t
-prot_flags(uint32_t flags)
+/* as_apply() for the caller's own memory, with the TLB flushed. */
+int
+as_range(enum as_op op, uint64_t start, uint64_t end, uint64_t flags)
 {
-	uint64_t nx = flags & VM_X ? 0 : cpu_nx;
+	int error = as_apply(proc.as->pml4, 4, start, end, op, flags);
 
-	if ((flags & VM_RWX) == 0)
-		return (PTE_NONE | nx);
-	return (PTE_P | PTE_U | (flags & VM_W ? PTE_W : 0) | nx);
-}
-
-/*
- * Clears and sets flags of all mappings in [start, end).
- * Returns: 0; ENOMEM: a hole, or no memory for a split.
- */
-static int
-as_change(struct host_as *as, uint64_t start, uint64_t end, uint32_t clear,
-    uint32_t set)
-{
-	struct vma *v;
-
-	if (host_as_mapped(as, start, end - start) != 0 ||
-	    as_split(as, start) != 0 || as_split(as, end) != 0)
-		return (ENOMEM);
-	for (v = as_find(as, start); v != NULL && v->start < end;
-	    v = v->next) {
-		v->flags = (v->flags & ~clear) | set;
-		pt_apply(as->pml4, 4, v->start, v->end, prot_flags(v->flags));
-	}
 	write_cr(3, read_cr(3));
-	return (0);
+	return (error);
 }
 
-/* Forgets what private memory in [start, end) holds (MADV_DONTNEED). */
-static int
-as_forget(struct host_as *as, uint64_t start, uint64_t end)
+/* A leaf's flags for PROT_* rights. Writing and executing imply reading. */
+uint64_t
+as_flags(uint64_t prot)
 {
-	struct vma *v;
-
-	if (host_as_mapped(as, start, end - start) != 0 ||
-	    pt_split(as->pml4, start) != 0 || pt_split(as->pml4, end) != 0)
-		return (ENOMEM);
-	for (v = as_find(as, start); v != NULL && v->start < end;
-	    v = v->next)
-		if ((v->flags & VM_SHARED) == 0)
-			as_drop(as, max(v->start, start), min(v->end, end));
-	return (0);
+	return (PTE_MAPPED | (prot != 0 ? PTE_U : 0) |
+	    (prot & PROT_WRITE ? PTE_W : 0) | (prot & PROT_EXEC ? 0 : cpu_nx));
 }
 
 /*
- * A page at va, if there is none yet.
+ * A page at va, which is mapped, if there is none yet: a block, or if there
+ * is none a small page.
  * Returns: 0; ENOMEM.
  */
 static int
-as_touch(struct host_as *as, struct vma *v, uint64_t va)
+as_touch(struct host_as *as, uint64_t va)
 {
-	uint64_t base = round_down(va, BLOCK_SIZE), *e, off;
-	uint64_t flags = prot_flags(v->flags);
+	uint64_t next, *e;
 	void *page;
 	int level;
 
-	if (pt_leaf(as->pml4, va, &level) != NULL)
+	e = as_leaf(as, va, &level, &next);
+	if ((*e & PTE_ADDR) != 0)
 		return (0);
-	if ((v->flags & (VM_SMALL | VM_FILE)) == 0 && v->data == NULL &&
-	    base >= v->start && base + BLOCK_SIZE <= v->end) {
-		if ((e = pt_walk(as->pml4, va, 2, true)) == NULL)
-			return (ENOMEM);
-		if (*e == 0 && (page = host_page_alloc(BLOCK_ORDER)) != NULL) {
-			page_ref(pa_of(page), BLOCK_ORDER);
-			*e = pa_of(page) | flags | PTE_PS;
-			return (0);
-		}
-	}
-	if ((e = pt_walk(as->pml4, va, 1, true)) == NULL ||
-	    (page = host_page_alloc(0)) == NULL)
-		return (ENOMEM);
-	off = round_down(va, PAGE_SIZE) - v->start;
-	if (off < v->data_len)
-		memcpy(page, v->data + off, min(v->data_len - off, PAGE_SIZE));
-	page_ref(pa_of(page), 0);
-	*e = pa_of(page) | flags;
+	page = host_page_alloc(level == 2 ? BLOCK_ORDER : 0);
+	if (page == NULL)
+		return (level == 2 && as_split(e) == 0 ? as_touch(as, va) :
+		    ENOMEM);
+	page_ref(pa_of(page), level == 2 ? BLOCK_ORDER : 0);
+	*e |= pa_of(page) | (*e & PTE_U ? PTE_P : 0);
 	return (0);
 }
 
 /*
- * An access that the page tables did not allow. Writing and executing imply
- * reading (APM Vol. 2 5.6 "Page-Protection Checks").
+ * An access that the page tables did not allow.
  * Returns: 0, try again; EFAULT; ENOMEM.
  */
 int
-as_fault(struct host_as *as, uint64_t va, uint32_t access)
+as_fault(struct host_as *as, uint64_t va, bool write, bool fetch)
 {
-	struct vma *v = as_find(as, va);
-	uint32_t allowed;
+	uint64_t next, leaf;
+	int level;
 
-	if (v == NULL)
+	leaf = *as_leaf(as, va, &level, &next);
+	if ((leaf & PTE_U) == 0 || (write && (leaf & PTE_W) == 0) ||
+	    (fetch && (leaf & PTE_NX) != 0))
 		return (EFAULT);
-	allowed = v->flags & VM_RWX;
-	if (allowed != 0)
-		allowed |= VM_R;
-	if ((allowed & access) == 0)
-		return (EFAULT);
-	return (as_touch(as, v, va));
+	return (as_touch(as, va));
 }
 
 /*
- * Room for a new mapping: at `hint` if it is free, else the first gap, with
- * mappings that can hold blocks aligned to them. Returns: 0: no room.
+ * Room for a new mapping: the first gap from `at` on; large mappings are
+ * aligned so that they can have blocks. Returns: 0: no room.
  */
 uint64_t
-as_place(struct host_as *as, uint64_t hint, uint64_t size)
+as_place(struct host_as *as, uint64_t at, uint64_t size)
 {
 	uint64_t align = size >= BLOCK_SIZE ? BLOCK_SIZE : PAGE_SIZE;
-	uint64_t at = hint != 0 ? hint : MMAP_BASE;
-	struct vma *v;
+	uint64_t end = at;
+	int level;
 
-	for (v = as->vmas; v != NULL; v = v->next) {
-		if (v->end <= at)
-			continue;
-		if (v->start >= at + size)
-			break;
-		if (hint != 0)
-			return (as_place(as, 0, size));
-		at = round_up(v->end, align);
+	while (end < at + size) {
+		if (!USER_RANGE(at, size))
+			return (0);
+		if (*as_leaf(as, end, &level, &end) != 0)
+			at = end = round_up(end, align);
 	}
-	if (size <= USER_MAX && at <= USER_MAX - size)
-		return (at);
-	return (hint != 0 ? as_place(as, 0, size) : 0);
+	return (at);
 }
 
 /* --- System calls --- */
@@ -307,87 +313,79 @@ range_ok(uint64_t addr, uint64_t *len)
 	if (addr % PAGE_SIZE != 0 || *len == 0 || *len > USER_MAX)
 		return (false);
 	*len = round_up(*len, PAGE_SIZE);
-	return (addr <= USER_MAX - *len);
+	return (USER_RANGE(addr, *len));
 }
 
-/* Anonymous memory, or a file of the archive: shared, it is read-only. */
+/* Anonymous memory only. */
 long
 sys_mmap(struct frame *f)
 {
 	uint64_t va = f->rdi, len = f->rsi, flags = f->r10;
-	uint64_t type = flags & MAP_TYPE, data_len = 0;
-	uint32_t vmf = (f->rdx & VM_RWX) | (type == MAP_SHARED ? VM_SHARED : 0);
-	const char *data = NULL;
-	int error;
+	uint64_t type = flags & MAP_TYPE;
 
-	if ((flags & MAP_FIXED) == 0)
-		va = round_down(va, PAGE_SIZE);
+	if ((flags & MAP_ANONYMOUS) == 0)
+		return (-ENODEV);
 	if (len > USER_MAX)
 		return (-ENOMEM);
-	if ((type != MAP_SHARED && type != MAP_PRIVATE) ||
-	    !range_ok(va, &len) || f->r9 % PAGE_SIZE != 0)
+	if ((flags & MAP_FIXED) == 0)
+		va = max(round_down(va, PAGE_SIZE), MMAP_MIN);
+	if ((type != MAP_SHARED && type != MAP_PRIVATE) || !range_ok(va, &len))
 		return (-EINVAL);
-	if ((flags & MAP_ANONYMOUS) == 0) {
-		if ((error = file_data(f->r8, f->r9, &data, &data_len)) != 0)
-			return (-error);
-		if (type == MAP_SHARED && (vmf & VM_W))
-			return (-EACCES);
-		vmf |= VM_FILE;
-	}
-	if ((flags & MAP_FIXED) != 0) {
-		if (va < MMAP_MIN)
-			return (-EPERM);
-		if (as_unmap(proc.as, va, va + len) != 0)
-			return (-ENOMEM);
-	} else if ((va = as_place(proc.as, va, len)) == 0)
+	if (va < MMAP_MIN)
+		return (-EPERM);
+	if ((flags & MAP_FIXED) == 0)
+		va = as_place(proc.as, f->rdi == 0 ? MMAP_BASE : va, len);
+	else if (as_range(AS_UNMAP, va, va + len, 0) != 0)
 		return (-ENOMEM);
-	error = as_map(proc.as, va, va + len, vmf, data, data_len);
-	return (error != 0 ? -error : (long)va);
+	if (va == 0)
+		return (-ENOMEM);
+	if (as_range(AS_MAP, va, va + len, as_flags(f->rdx & PROT_ALL) |
+	    (type == MAP_SHARED ? PTE_SHARED : 0)) != 0) {
+		as_range(AS_UNMAP, va, va + len, 0);
+		return (-ENOMEM);
+	}
+	return (va);
 }
 
 long
 sys_munmap(struct frame *f)
 {
-	uint64_t va = f->rdi, len = f->rsi;
+	uint64_t len = f->rsi;
 
-	if (!range_ok(va, &len))
+	if (!range_ok(f->rdi, &len))
 		return (-EINVAL);
-	return (-as_unmap(proc.as, va, va + len));
+	return (-as_range(AS_UNMAP, f->rdi, f->rdi + len, 0));
 }
 
-/* EACCES: a shared file cannot become writable. */
+/* mprotect and madvise. Advice that only changes speed is forgotten. */
+static long
+change(struct frame *f, enum as_op op, uint64_t flags)
+{
+	uint64_t len = f->rsi;
+
+	if (len == 0)
+		return (0);
+	if (!range_ok(f->rdi, &len))
+		return (-EINVAL);
+	if (host_as_mapped(proc.as, f->rdi, len) != 0)
+		return (-ENOMEM);
+	return (op == AS_NOTHING ? 0 :
+	    -as_range(op, f->rdi, f->rdi + len, flags));
+}
+
 long
 sys_mprotect(struct frame *f)
 {
-	uint64_t va = f->rdi, len = f->rsi;
-	const struct vma *v;
-
-	if (len == 0)
-		return (0);
-	if (!range_ok(va, &len) || (f->rdx & ~VM_RWX) != 0)
+	if ((f->rdx & ~PROT_ALL) != 0)
 		return (-EINVAL);
-	for (v = proc.as->vmas; v != NULL && (f->rdx & VM_W); v = v->next)
-		if (v->start < va + len && v->end > va &&
-		    (v->flags & VM_FILE) && (v->flags & VM_SHARED))
-			return (-EACCES);
-	return (-as_change(proc.as, va, va + len, VM_RWX, f->rdx));
+	return (change(f, AS_PROTECT, as_flags(f->rdx)));
 }
 
-/* Advice that only changes speed is taken and forgotten. */
 long
 sys_madvise(struct frame *f)
 {
-	uint64_t va = f->rdi, len = f->rsi;
-
-	if (len == 0)
-		return (0);
-	if (!range_ok(va, &len))
-		return (-EINVAL);
-	if (f->rdx == MADV_DONTNEED)
-		return (-as_forget(proc.as, va, va + len));
-	return (-as_change(proc.as, va, va + len,
-	    f->rdx == MADV_HUGEPAGE ? VM_SMALL : 0,
-	    f->rdx == MADV_NOHUGEPAGE ? VM_SMALL : 0));
+	return (change(f, f->rdx == MADV_DONTNEED ? AS_FORGET :
+	    f->rdx == MADV_NOHUGEPAGE ? AS_SMALL : AS_NOTHING, 0));
 }
 
 /* Returns the break, moved or not; never an error. */
@@ -399,16 +397,14 @@ sys_brk(struct frame *f)
 	uint64_t new = round_up(f->rdi, PAGE_SIZE);
 
 	if (f->rdi < as->brk_start || f->rdi > USER_MAX ||
-	    (new < old && as_unmap(as, new, old) != 0) ||
-	    (new > old && (as_place(as, old, new - old) != old ||
-	    as_map(as, old, new, VM_R | VM_W, NULL, 0) != 0)))
+	    (new > old && as_place(as, old, new - old) != old) ||
+	    as_range(new > old ? AS_MAP : AS_UNMAP, min(old, new),
+	    max(old, new), as_flags(PROT_READ | PROT_WRITE)) != 0)
 		return (as->brk);
 	return (as->brk = f->rdi);
 }
 
 /* --- host.h --- */
-
-#define USER_RANGE(va, n)	((n) <= USER_MAX && (va) <= USER_MAX - (n))
 
 int
 host_copyin(uint64_t uaddr, void *buf, size_t n)
@@ -455,38 +451,39 @@ int
 host_as_mapped(struct host_as *as, uint64_t va, uint64_t size)
 {
 	uint64_t end = va + size;
-	const struct vma *v;
+	int level;
 
-	if (!USER_RANGE(va, size))
+	if (!USER_RANGE(va, size) || as->pml4 == NULL)
 		return (EFAULT);
-	for (; va < end; va = v->end)
-		if ((v = as_find(as, va)) == NULL)
+	while (va < end)
+		if (*as_leaf(as, va, &level, &va) == 0)
 			return (EFAULT);
 	return (0);
 }
 
 /*
  * What protection a private mapping has is the client's affair, not the
- * guest's (decisions.md C5). All memory here is anonymous but files'.
+ * guest's (decisions.md C5). All memory here is anonymous.
  */
 int
 host_user_take(struct host_as *as, uint64_t va, unsigned int max_order,
     uint64_t *hpa, unsigned int *order)
 {
-	struct vma *v = as_find(as, va);
-	uint64_t *e;
+	uint64_t next, leaf;
 	int level;
 
-	if (v == NULL || (v->flags & VM_FILE) != 0 ||
-	    ((v->flags & VM_SHARED) != 0 && (v->flags & VM_W) == 0))
+	if (host_as_mapped(as, va, PAGE_SIZE) != 0)
 		return (EFAULT);
-	if (as_touch(as, v, va) != 0)
+	leaf = *as_leaf(as, va, &level, &next);
+	if ((leaf & PTE_SHARED) != 0 && (leaf & PTE_W) == 0)
+		return (EFAULT);
+	if (as_touch(as, va) != 0)
 		return (ENOMEM);
-	e = pt_leaf(as->pml4, va, &level);
-	*order = level == 2 && max_order == BLOCK_ORDER &&
-	    va % BLOCK_SIZE == 0 ? BLOCK_ORDER : 0;
-	*hpa = *e & PTE_ADDR;
-	if (level == 2)
+	*hpa = *as_leaf(as, va, &level, &next) & PTE_ADDR;
+	*order = 0;
+	if (level == 2 && max_order == BLOCK_ORDER && va % BLOCK_SIZE == 0)
+		*order = BLOCK_ORDER;
+	else if (level == 2)
 		*hpa += va % BLOCK_SIZE;
 	page_ref(*hpa, *order);
 	return (0);

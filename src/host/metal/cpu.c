@@ -52,7 +52,7 @@ static struct idt_gate idt[VEC_IRQ0 + 16];
 static uint8_t ist_stacks[3][IST_SIZE] __attribute__((aligned(16)));
 static uint64_t cr4;			/* the CPU's CR4 */
 
-bool cpu_smap, cpu_gbpages;
+bool cpu_smap;
 uint64_t cpu_nx, cpu_xcr0, syscall_rsp0;
 uint32_t fpu_size = 512;
 
@@ -121,7 +121,6 @@ regs_init(void)
 	uint32_t a, b, c, d;
 
 	__cpuid(0x80000001, a, b, c, d);
-	cpu_gbpages = d >> 26 & 1;
 	if (d >> 20 & 1)
 		cpu_nx = PTE_NX;
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (cpu_nx ? EFER_NXE : 0));

@@ -9,7 +9,7 @@
 #define ET_EXEC		2
 #define EM_X86_64	62
 #define PT_LOAD		1
-#define STACK_SIZE	0x800000UL
+#define STACK_SIZE	0x100000UL	/* small: in 4 KiB pages */
 #define MAX_VEC		(64 + 24)	/* arguments and auxiliary vector */
 
 enum {
@@ -31,25 +31,25 @@ struct phdr {
 	uint64_t	offset, vaddr, paddr, filesz, memsz, align;
 };
 
-/*
- * Maps a segment; its pages are read from the archive when touched.
- * Returns: 0, ENOEXEC, ENOMEM.
- */
+/* Maps a segment and fills it. Returns: 0, ENOEXEC, ENOMEM. */
 static int
-map_segment(const struct phdr *p, const char *image, uint64_t size)
+load_segment(const struct phdr *p, const char *image, uint64_t size)
 {
-	uint64_t skew = p->vaddr % PAGE_SIZE, va = p->vaddr - skew;
+	uint64_t va = round_down(p->vaddr, PAGE_SIZE);
 	uint64_t end = round_up(p->vaddr + p->memsz, PAGE_SIZE);
-	uint32_t flags = (p->flags & 4 ? VM_R : 0) |
-	    (p->flags & 2 ? VM_W : 0) | (p->flags & 1 ? VM_X : 0);
+	uint64_t prot = (p->flags & 4 ? PROT_READ : 0) | (p->flags & 2) |
+	    (p->flags & 1 ? PROT_EXEC : 0);
 
 	if (p->offset > size || p->filesz > size - p->offset ||
-	    p->filesz > p->memsz || p->offset < skew || end > USER_MAX ||
-	    va >= end || as_place(proc.as, va, end - va) != va)
+	    p->filesz > p->memsz || end > USER_MAX || va >= end ||
+	    as_place(proc.as, va, end - va) != va)
 		return (ENOEXEC);
 	proc.as->brk_start = proc.as->brk = max(proc.as->brk, end);
-	return (as_map(proc.as, va, end, flags, image + p->offset - skew,
-	    p->filesz + skew));
+	if (as_range(AS_MAP, va, end, as_flags(PROT_WRITE)) != 0 ||
+	    host_copyout(image + p->offset, p->vaddr, p->filesz) != 0 ||
+	    as_range(AS_PROTECT, va, end, as_flags(prot)) != 0)
+		return (ENOMEM);
+	return (0);
 }
 
 /* Copies n bytes below *sp, aligned. The stack's pages appear by that. */
@@ -122,13 +122,13 @@ exec_load(char **argv, unsigned int argc, struct frame *f)
 	for (i = 0; i < h->phnum; i++, p++) {
 		if (p->type != PT_LOAD || p->memsz == 0)
 			continue;
-		if ((error = map_segment(p, (const char *)h, size)) != 0)
+		if ((error = load_segment(p, (const char *)h, size)) != 0)
 			return (error);
 		if (h->phoff - p->offset < p->filesz)
 			phdr = h->phoff - p->offset + p->vaddr;
 	}
-	if (as_map(proc.as, USER_MAX - STACK_SIZE, USER_MAX,
-	    VM_R | VM_W | VM_SMALL, NULL, 0) != 0 ||
+	if (as_range(AS_MAP, USER_MAX - STACK_SIZE, USER_MAX,
+	    as_flags(PROT_WRITE)) != 0 ||
 	    push_args(argv, argc, h, phdr, &sp) != 0)
 		return (ENOMEM);
 	*f = (struct frame){

@@ -19,13 +19,13 @@
 
 /* A "newc" header: 6 bytes, 13 numbers of 8 hex digits. */
 enum { CPIO_MODE = 14, CPIO_FILESIZE = 54, CPIO_NAMESIZE = 94, CPIO_LEN = 110 };
-enum { S_IFMT = 0170000, S_IFREG = 0100000, S_IFCHR = 020000 };
+enum { S_IFMT = 0170000, S_IFREG = 0100000 };
 enum { O_ACCMODE = 3, O_CREAT = 0100, O_DIRECTORY = 0200000 };
-enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 1030 };
+enum { F_DUPFD, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC = 1030 };
 enum { POLLIN = 1, POLLOUT = 4, POLLNVAL = 32 };
 enum {
-	SYS_READ = 0, SYS_WRITE = 1, SYS_CLOSE = 3, SYS_FSTAT = 5,
-	SYS_LSEEK = 8, SYS_IOCTL = 16, SYS_READV = 19, SYS_WRITEV = 20,
+	SYS_READ = 0, SYS_WRITE = 1, SYS_CLOSE = 3, SYS_LSEEK = 8,
+	 SYS_IOCTL = 16, SYS_READV = 19, SYS_WRITEV = 20,
 	SYS_DUP = 32, SYS_DUP2 = 33, SYS_FCNTL = 72, SYS_DUP3 = 292,
 };
 
@@ -33,7 +33,6 @@ enum {
 struct file {
 	enum { F_FREE, F_CONSOLE, F_NULL, F_ARCHIVE, F_METAL, F_VMM } type;
 	int		 refs;		/* descriptors, and ioctls under way */
-	uint32_t	 flags;
 	uint64_t	 pos, len;
 	const char	*data;
 	struct vmm_file	*vmm;
@@ -124,7 +123,7 @@ fd_install(struct file *f, uint64_t from)
 void
 files_init(void)
 {
-	files[0] = (struct file){ .type = F_CONSOLE, .flags = 2 };
+	files[0] = (struct file){ .type = F_CONSOLE };
 	while (fd_install(&files[0], 0) < 2)
 		;
 }
@@ -188,7 +187,6 @@ file_open(uint64_t upath, uint64_t flags)
 		return (-ENFILE);
 	if (new.type == F_VMM && (error = vmm_open(&new.vmm)) != 0)
 		return (-error);
-	new.flags = flags & O_ACCMODE;
 	new.refs = 1;
 	*f = new;
 	fd = fd_install(f, 0);
@@ -207,22 +205,6 @@ long
 sys_openat(struct frame *f)
 {
 	return (file_open(f->rsi, f->rdx));
-}
-
-/* The part of a file that a mapping at `off` shows. EBADF, ENODEV. */
-int
-file_data(uint64_t fd, uint64_t off, const char **data, uint64_t *len)
-{
-	struct file *f = fd < MAX_FILES ? fds[fd] : NULL;
-
-	if (f == NULL)
-		return (EBADF);
-	if (f->type != F_ARCHIVE)
-		return (ENODEV);
-	off = min(off, f->len);
-	*data = f->data + off;
-	*len = f->len - off;
-	return (0);
 }
 
 static long
@@ -291,33 +273,6 @@ file_vector(struct file *f, uint64_t iov, uint64_t count, bool reading)
 	return (done);
 }
 
-/* struct stat of Linux x86-64, as far as it says anything here. */
-static long
-file_stat(const struct file *f, uint64_t uaddr)
-{
-	struct {
-		uint64_t dev, ino, nlink;
-		uint32_t mode, uid, gid, pad;
-		uint64_t rdev, size, blksize, blocks, rest[9];
-	} st = {
-		.nlink = 1, .size = f->len, .blksize = PAGE_SIZE,
-		.mode = f->type == F_ARCHIVE || f->type == F_METAL ?
-		    S_IFREG | 0555 : S_IFCHR | 0600,
-	};
-
-	_Static_assert(sizeof(st) == 144, "struct stat");
-	return (-host_copyout(&st, uaddr, sizeof(st)));
-}
-
-long
-sys_stat(struct frame *f)
-{
-	struct file file;
-	int error = file_lookup(f->rdi, &file);
-
-	return (error != 0 ? -error : file_stat(&file, f->rsi));
-}
-
 static long
 file_seek(struct file *f, uint64_t off, uint64_t whence)
 {
@@ -344,35 +299,6 @@ file_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
 	return (ret);
 }
 
-static long
-file_dup2(uint64_t fd, uint64_t to)
-{
-	if (to >= MAX_FILES)
-		return (-EBADF);
-	if (fd == to)
-		return (to);
-	fd_close(to);
-	return (fd_install(fds[fd], to));
-}
-
-/* O_CLOEXEC is taken and means nothing: there is no exec. */
-static long
-file_fcntl(struct file *f, uint64_t cmd, uint64_t arg)
-{
-	switch (cmd) {
-	case F_DUPFD:
-	case F_DUPFD_CLOEXEC:
-		return (fd_install(f, arg));
-	case F_GETFL:
-		return (f->flags);
-	case F_GETFD:
-	case F_SETFD:
-	case F_SETFL:
-		return (0);
-	}
-	return (-EINVAL);
-}
-
 /* The calls whose first argument is a descriptor. */
 long
 sys_fd(struct frame *f)
@@ -394,15 +320,19 @@ sys_fd(struct frame *f)
 		    f->rax == SYS_READV));
 	case SYS_LSEEK:
 		return (file_seek(file, f->rsi, f->rdx));
-	case SYS_FSTAT:
-		return (file_stat(file, f->rsi));
 	case SYS_DUP:
 		return (fd_install(file, 0));
 	case SYS_DUP2:
 	case SYS_DUP3:
-		return (file_dup2(f->rdi, f->rsi));
-	case SYS_FCNTL:
-		return (file_fcntl(file, f->rsi, f->rdx));
+		if (f->rdi != f->rsi && f->rsi < MAX_FILES) {
+			fd_close(f->rsi);
+			fd_install(file, f->rsi);
+		}
+		return (f->rsi < MAX_FILES ? (long)f->rsi : -EBADF);
+	case SYS_FCNTL:			/* there is no exec to close for */
+		if (f->rsi == F_DUPFD || f->rsi == F_DUPFD_CLOEXEC)
+			return (fd_install(file, f->rdx));
+		return (f->rsi == F_GETFD || f->rsi == F_SETFD ? 0 : -EINVAL);
 	}
 	fd_close(f->rdi);			/* SYS_CLOSE */
 	return (0);

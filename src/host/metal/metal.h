@@ -132,7 +132,7 @@ void	 panic(const char *, ...)
 /* --- cpu.c --- */
 #define MSR_FS_BASE	0xc0000100
 #define MSR_GS_BASE	0xc0000101
-extern bool cpu_smap, cpu_gbpages;
+extern bool cpu_smap;
 extern uint64_t cpu_nx;			/* PTE_NX, or 0 */
 extern uint32_t fpu_size;		/* bytes of a saved FPU state */
 extern uint64_t cpu_xcr0;		/* 0: FXSAVE only */
@@ -177,51 +177,33 @@ void	 page_add(uint64_t, uint64_t);
 void	 page_ref(uint64_t, unsigned int);
 void	 page_unref(uint64_t, unsigned int);
 
-/* --- pt.c --- */
-#define PTE_P		0x001UL
-#define PTE_W		0x002UL
-#define PTE_U		0x004UL
-#define PTE_UC		0x018UL		/* PCD and PWT: uncached */
-#define PTE_PS		0x080UL
-#define PTE_G		0x100UL
-#define PTE_NONE	0x200UL		/* software: PROT_NONE, not present */
+/* --- as.c --- */
+enum {
+	PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_UC = 0x18 /* PCD and PWT */,
+	PTE_PS = 0x80, PTE_G = 0x100,
+	PTE_MAPPED = 0x200,		/* software: a client's leaf */
+	PTE_SHARED = 0x400,		/* software: MAP_SHARED */
+};
 #define PTE_NX		(1UL << 63)
 #define PTE_ADDR	0x000ffffffffff000UL
-#define PT_UNMAP	(~0UL)
-extern uint64_t *kernel_pml4;
-uint64_t *pt_walk(uint64_t *, uint64_t, int, bool);
-uint64_t *pt_leaf(uint64_t *, uint64_t, int *);
-int	 pt_split(uint64_t *, uint64_t);
-bool	 pt_apply(uint64_t *, int, uint64_t, uint64_t, uint64_t);
-void	 pt_map_kernel(uint64_t, uint64_t, uint64_t, uint64_t);
-void	 pt_init(void);
-
-/* --- as.c --- */
-enum {					/* of a mapping; rights as PROT_* */
-	VM_R = 1, VM_W = 2, VM_X = 4, VM_RWX = 7, VM_SHARED = 8,
-	VM_FILE = 0x10,			/* of a file: no guest memory */
-	VM_SMALL = 0x20,		/* no 2 MiB blocks */
-};
-struct vma {
-	struct vma	*next;		/* by address */
-	uint64_t	 start, end;
-	uint32_t	 flags;
-	const char	*data;		/* contents at start, or NULL */
-	uint64_t	 data_len;
-};
+enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_ALL = 7 };
 struct host_as {
-	uint64_t	*pml4;
-	struct vma	*vmas, *hint;	/* hint: the last one found */
+	uint64_t	*pml4;		/* NULL: the client is gone */
 	uint64_t	 locked;	/* pages charged, C6 */
 	uint64_t	 brk_start, brk;
 	int		 refs;
 };
+enum as_op { AS_NOTHING, AS_MAP, AS_UNMAP, AS_PROTECT, AS_FORGET, AS_SMALL };
+extern uint64_t *kernel_pml4;
+uint64_t *pt_walk(uint64_t, int);
+void	 pt_map_kernel(uint64_t, uint64_t, uint64_t, uint64_t);
+void	 pt_init(void);
 struct host_as *as_new(void);
 void	 as_destroy(struct host_as *);
-int	 as_map(struct host_as *, uint64_t, uint64_t, uint32_t, const char *,
-	    uint64_t);
-int	 as_unmap(struct host_as *, uint64_t, uint64_t);
-int	 as_fault(struct host_as *, uint64_t, uint32_t);
+int	 as_apply(uint64_t *, int, uint64_t, uint64_t, enum as_op, uint64_t);
+int	 as_range(enum as_op, uint64_t, uint64_t, uint64_t);
+uint64_t as_flags(uint64_t);
+int	 as_fault(struct host_as *, uint64_t, bool, bool);
 uint64_t as_place(struct host_as *, uint64_t, uint64_t);
 
 /* --- thread.c --- */
@@ -288,7 +270,6 @@ void	 signal_deliver(struct frame *);
 /* --- exec.c, file.c --- */
 int	 exec_load(char **, unsigned int, struct frame *);
 const char *archive_find(const char *, uint64_t *);
-int	 file_data(uint64_t, uint64_t, const char **, uint64_t *);
 void	 files_init(void);
 void	 files_close(void);
 
@@ -296,9 +277,8 @@ void	 files_close(void);
 typedef long syscall_fn(struct frame *);
 int	 time_copyin(uint64_t, uint64_t *);
 syscall_fn sys_mmap, sys_munmap, sys_mprotect, sys_madvise, sys_brk;
-syscall_fn sys_fd, sys_open, sys_openat, sys_stat, sys_poll;
-syscall_fn sys_exit, sys_exit_group, sys_clone, sys_futex, sys_arch_prctl;
-syscall_fn sys_set_tid_address, sys_sched_yield, sys_gettid;
+syscall_fn sys_fd, sys_open, sys_openat, sys_poll;
+syscall_fn sys_exit, sys_clone, sys_futex, sys_arch_prctl;
 syscall_fn sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigreturn, sys_kill;
 
 #endif /* !__ASSEMBLER__ */

@@ -15,10 +15,7 @@ enum {
 	CLONE_CHILD_CLEARTID = 0x200000,
 };
 enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
-enum {
-	FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3,
-	FUTEX_CMP_REQUEUE = 4, FUTEX_WAIT_BITSET = 9, FUTEX_CMD = 0x7f,
-};
+enum { FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE = 3, FUTEX_CMD = 0x7f };
 
 struct proc proc;
 
@@ -111,12 +108,6 @@ sys_exit(struct frame *f)
 	thread_end();
 }
 
-long
-sys_exit_group(struct frame *f)
-{
-	proc_exit(f->rdi & 0xff);
-}
-
 /* Threads only. The child starts with the caller's registers, RAX 0. */
 long
 sys_clone(struct frame *f)
@@ -146,51 +137,35 @@ sys_clone(struct frame *f)
 }
 
 /*
+ * The clients' sleep and wakeup; every futex is private to the process.
  * Nothing can come between looking at the word and sleeping, since the
  * kernel is not preempted.
  */
-static long
-futex_wait(uint64_t uaddr, uint32_t val, uint64_t uts, bool absolute)
-{
-	uint64_t deadline = 0;
-	uint32_t now;
-	int error;
-
-	if (uts != 0) {
-		if ((error = time_copyin(uts, &deadline)) != 0)
-			return (-error);
-		deadline += absolute ? 1 : host_time_ns();
-	}
-	if (host_copyin(uaddr, &now, sizeof(now)) != 0)
-		return (-EFAULT);
-	if (now != val)
-		return (-EAGAIN);
-	error = sleep_on((void *)uaddr, deadline, true);
-	return (error == EINTR && uts == 0 ? -ERESTART : -error);
-}
-
-/* The clients' sleep and wakeup; every futex is private to the process. */
 long
 sys_futex(struct frame *f)
 {
 	void *chan = (void *)f->rdi;
+	uint64_t deadline = 0;
 	uint32_t now;
+	int error;
 
 	if (f->rdi % 4 != 0 || f->rdi >= USER_MAX)
 		return (-EINVAL);
 	switch (f->rsi & FUTEX_CMD) {
 	case FUTEX_WAIT:
-		return (futex_wait(f->rdi, f->rdx, f->r10, false));
-	case FUTEX_WAIT_BITSET:
-		return (futex_wait(f->rdi, f->rdx, f->r10, true));
-	case FUTEX_WAKE:
-		return (wakeup(chan, f->rdx, NULL));
-	case FUTEX_CMP_REQUEUE:
+		if (f->r10 != 0) {
+			if ((error = time_copyin(f->r10, &deadline)) != 0)
+				return (-error);
+			deadline += host_time_ns();
+		}
 		if (host_copyin(f->rdi, &now, sizeof(now)) != 0)
 			return (-EFAULT);
-		if (now != (uint32_t)f->r9)
+		if (now != (uint32_t)f->rdx)
 			return (-EAGAIN);
-		/* FALLTHROUGH */
+		error = sleep_on(chan, deadline, true);
+		return (error == EINTR && f->r10 == 0 ? -ERESTART : -error);
+	case FUTEX_WAKE:
+		return (wakeup(chan, f->rdx, NULL));
 	case FUTEX_REQUEUE:
 		if (f->r8 >= USER_MAX)
 			return (-EINVAL);
@@ -198,13 +173,6 @@ sys_futex(struct frame *f)
 		    wakeup(chan, f->r10, (void *)f->r8));
 	}
 	return (-ENOSYS);
-}
-
-long
-sys_set_tid_address(struct frame *f)
-{
-	cur->clear_tid = f->rdi;
-	return (cur->tid);
 }
 
 long
@@ -222,19 +190,4 @@ sys_arch_prctl(struct frame *f)
 	*base = f->rsi;
 	wrmsr(fs ? MSR_FS_BASE : MSR_GS_BASE, *base);
 	return (0);
-}
-
-long
-sys_sched_yield(struct frame *f)
-{
-	(void)f;
-	schedule();
-	return (0);
-}
-
-long
-sys_gettid(struct frame *f)
-{
-	(void)f;
-	return (cur->tid);
 }

@@ -6,11 +6,12 @@
 
 #include "metal.h"
 
-#define CLOCK_MAX	11
-#define TIMER_ABSTIME	1
-#define RLIMIT_STACK	3
-#define RLIMIT_NOFILE	7
-#define RLIMIT_MEMLOCK	8
+enum { TIMER_ABSTIME = 1, CLOCK_MAX = 11 };
+enum { RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMIT_MEMLOCK = 8 };
+enum {
+	SYS_SCHED_YIELD = 24, SYS_GETPID = 39, SYS_GETTID = 186,
+	SYS_SET_TID_ADDRESS = 218, SYS_EXIT_GROUP = 231,
+};
 
 /* Nanoseconds of a struct timespec. Returns: 0, EFAULT, EINVAL. */
 int
@@ -95,7 +96,7 @@ sys_prlimit(struct frame *f)
 {
 	uint64_t lim[2];
 
-	lim[0] = f->rsi == RLIMIT_STACK ? 8UL << 20 :
+	lim[0] = f->rsi == RLIMIT_STACK ? 1UL << 20 :
 	    f->rsi == RLIMIT_NOFILE ? 64 :
 	    f->rsi == RLIMIT_MEMLOCK ? pages_total * PAGE_SIZE : UINT64_MAX;
 	lim[1] = lim[0];
@@ -104,30 +105,24 @@ sys_prlimit(struct frame *f)
 	return (f->r10 == 0 ? 0 : -host_copyout(lim, f->r10, sizeof(lim)));
 }
 
-/* One CPU. Returns: the bytes of the mask. */
+/* The calls that need one line; ids are those of the only user. */
 static long
-sys_sched_getaffinity(struct frame *f)
+sys_simple(struct frame *f)
 {
-	uint64_t mask = 1;
-
-	if (f->rsi < sizeof(mask))
-		return (-EINVAL);
-	return (host_copyout(&mask, f->rdx, sizeof(mask)) != 0 ? -EFAULT :
-	    (long)sizeof(mask));
-}
-
-static long
-sys_getpid(struct frame *f)
-{
-	(void)f;
-	return (1);
-}
-
-/* Ids of the only user, and calls that need do nothing. */
-static long
-sys_zero(struct frame *f)
-{
-	(void)f;
+	switch (f->rax) {
+	case SYS_SCHED_YIELD:
+		schedule();
+		return (0);
+	case SYS_GETPID:
+		return (1);
+	case SYS_SET_TID_ADDRESS:
+		cur->clear_tid = f->rdi;
+		/* FALLTHROUGH */
+	case SYS_GETTID:
+		return (cur->tid);
+	case SYS_EXIT_GROUP:
+		proc_exit(f->rdi & 0xff);
+	}
 	return (0);
 }
 
@@ -146,27 +141,28 @@ no_syscall(struct frame *f)
 
 /* Linux x86-64 numbers. */
 static syscall_fn *const table[] = {
-	/* read, write, close, fstat, lseek, ioctl, readv, writev */
-	[0] = sys_fd, [1] = sys_fd, [3] = sys_fd, [5] = sys_fd, [8] = sys_fd,
+	/* read, write, close, lseek, ioctl, readv, writev */
+	[0] = sys_fd, [1] = sys_fd, [3] = sys_fd, [8] = sys_fd,
 	[16] = sys_fd, [19] = sys_fd, [20] = sys_fd,
 	/* dup, dup2, fcntl, dup3 */
 	[32] = sys_fd, [33] = sys_fd, [72] = sys_fd, [292] = sys_fd,
-	[2] = sys_open, [257] = sys_openat, [4] = sys_stat, [7] = sys_poll,
-	[9] = sys_mmap, [10] = sys_mprotect, [11] = sys_munmap, [12] = sys_brk,
-	[28] = sys_madvise,
+	[2] = sys_open, [257] = sys_openat, [7] = sys_poll,
+	[9] = sys_mmap, [10] = sys_mprotect, [11] = sys_munmap,
+	[12] = sys_brk, [28] = sys_madvise,
 	[13] = sys_rt_sigaction, [14] = sys_rt_sigprocmask,
 	[15] = sys_rt_sigreturn,
 	/* kill, tkill, tgkill */
 	[62] = sys_kill, [200] = sys_kill, [234] = sys_kill,
-	[24] = sys_sched_yield, [35] = sys_nanosleep, [56] = sys_clone,
-	[60] = sys_exit, [231] = sys_exit_group, [158] = sys_arch_prctl,
-	[39] = sys_getpid, [186] = sys_gettid, [202] = sys_futex,
-	[218] = sys_set_tid_address, [204] = sys_sched_getaffinity,
+	[35] = sys_nanosleep, [56] = sys_clone, [60] = sys_exit,
+	[158] = sys_arch_prctl, [202] = sys_futex,
 	[228] = sys_clock_gettime, [230] = sys_clock_nanosleep,
 	[302] = sys_prlimit, [318] = sys_getrandom,
+	[SYS_SCHED_YIELD] = sys_simple, [SYS_GETPID] = sys_simple,
+	[SYS_GETTID] = sys_simple, [SYS_SET_TID_ADDRESS] = sys_simple,
+	[SYS_EXIT_GROUP] = sys_simple,
 	/* getuid, getgid, geteuid, getegid, getppid, set_robust_list */
-	[102] = sys_zero, [104] = sys_zero, [107] = sys_zero,
-	[108] = sys_zero, [110] = sys_zero, [273] = sys_zero,
+	[102] = sys_simple, [104] = sys_simple, [107] = sys_simple,
+	[108] = sys_simple, [110] = sys_simple, [273] = sys_simple,
 };
 
 /*

@@ -43,7 +43,7 @@ thread_create(void (*fn)(struct frame *))
 		return (NULL);
 	slots[slot] = t;
 	base += slot * KSTACK_SLOT;
-	pte = pt_walk(kernel_pml4, base, 1, false);
+	pte = pt_walk(base, 1);
 	for (i = 1; i < 1 << THREAD_ORDER; i++)
 		pte[i] = (pa_of(t) + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_G |
 		    cpu_nx;
@@ -76,7 +76,7 @@ reap(void)
 	while (prev->next != zombie)
 		prev = prev->next;
 	prev->next = zombie->next;
-	pte = pt_walk(kernel_pml4, va, 1, false);
+	pte = pt_walk(va, 1);
 	for (i = 0; i < 1 << THREAD_ORDER; i++, va += PAGE_SIZE) {
 		pte[i] = 0;
 		__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
@@ -121,8 +121,7 @@ thread_start_first(void (*fn)(struct frame *))
 	int slot;
 
 	for (slot = 0; slot < MAX_THREADS; slot++)
-		if (pt_walk(kernel_pml4, KSTACKS + slot * KSTACK_SLOT, 1,
-		    true) == NULL)
+		if (pt_walk(KSTACKS + slot * KSTACK_SLOT, 1) == NULL)
 			panic("no memory for kernel stacks");
 	cli();
 	switch_thread(thread_create(fn));

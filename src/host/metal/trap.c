@@ -102,13 +102,12 @@ static bool
 page_fault(struct frame *f)
 {
 	uint64_t va = read_cr(2);
-	uint32_t access = f->err & PF_WRITE ? VM_W :
-	    f->err & PF_FETCH ? VM_X : VM_R;
 	bool copy = f->rip == (uint64_t)copy_q || f->rip == (uint64_t)copy_b;
 	int error = EFAULT;
 
 	if ((FROM_USER(f) || copy) && va < USER_MAX && proc.as != NULL)
-		error = as_fault(proc.as, va, access);
+		error = as_fault(proc.as, va, f->err & PF_WRITE,
+		    f->err & PF_FETCH);
 	if (error == 0)
 		return (true);
 	if (copy && va < USER_MAX)
