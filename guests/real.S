@@ -11,11 +11,12 @@
 
 	GUEST_BEGIN GUEST_REAL
 	movl	%esp, %ebp
+	pushfl
+	popl	%ecx
 	movl	%cr0, %eax
 	andl	$1, %eax
 	REPORT
-	pushfl
-	popl	%eax
+	movl	%ecx, %eax
 	REPORT
 	xorl	%eax, %eax
 	movw	%cs, %ax

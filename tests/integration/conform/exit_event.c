@@ -8,16 +8,29 @@
 #define UD	TRAP(VMM_EX_UD, 0, 0)
 #define DB(len)	TRAP(VMM_EX_DB, 0, len)
 
+/* TCG has no #XM, the last: an unmasked SSE exception does nothing there. */
 static void
 except(void)
 {
 	struct client_vm *v = new_guest("except", NULL);
+	static const uint32_t want[] = {
+		TRAP(VMM_EX_DE, 0, 0), TRAP(VMM_EX_BP, 0, 1), UD,
+		TRAP(VMM_EX_NM, 0, 0), TRAP(0x80, 0, 2), GP0,
+		TRAP(VMM_EX_GP, 0xfff8, 0), TRAP(VMM_EX_NP, 0x50, 0),
+		TRAP(VMM_EX_SS, 0x50, 0), TRAP(VMM_EX_PF, 0, 0), 0x80000000,
+		1, TRAP(VMM_EX_PF, 2, 0), TRAP_NONE,
+	};
+	uint32_t got;
+	size_t i;
 
-	RUN_VALUES(v, TRAP(VMM_EX_DE, 0, 0), TRAP(VMM_EX_BP, 0, 1), UD,
-	    TRAP(VMM_EX_NM, 0, 0), TRAP(0x80, 0, 2), TRAP(VMM_EX_SS, 0, 0),
-	    GP0, TRAP(VMM_EX_GP, 0xfff8, 0), TRAP(VMM_EX_NP, 0x50, 0),
-	    TRAP(VMM_EX_PF, 0, 0), 0x80000000, 1, TRAP(VMM_EX_PF, 2, 0),
-	    TRAP_NONE, TRAP(VMM_EX_XM, 0, 0));
+	for (i = 0; i < NELEM(want); i++) {
+		note("value %zu", i);
+		CHECK_EQ(run_value(v), want[i]);
+	}
+	got = run_value(v);
+	CHECK(got == TRAP(VMM_EX_XM, 0, 0) ||
+	    (under_tcg() && got == TRAP_NONE));
+	run_done(v);
 }
 
 static void
