@@ -258,7 +258,7 @@ prepare_pvclock_wrmsr(void)
 	STEP_SHUTDOWN();
 }
 
-/* Without the page the guest goes on. */
+/* Without the page the guest gets #GP and goes on. */
 START_TEST(fail_run_pvclock)
 {
 	unsigned int n;
@@ -269,6 +269,10 @@ START_TEST(fail_run_pvclock)
 		fake_fail_at(n);
 		ck_assert_int_eq(run(), 0);
 		ck_assert_uint_eq(u.reason, 0x7f);
+		ck_assert_uint_eq(fake_nevents(), fake_failed());
+		ck_assert_uint_eq(u.exit.vrs.vrs_gprs[VCPU_REGS_RIP],
+		    fake_failed() ? 0x1000 : 0x1002);
+		fake_events_clear();
 		if (!fake_failed())
 			break;
 		fake_fail_at(0);
@@ -369,7 +373,7 @@ vmparams(void)
 START_TEST(fail_writevmparams)
 {
 	map();
-	every(make_real, vmparams, term, 0);
+	every(make_real, vmparams, term, ENOMEM);
 }
 END_TEST
 

@@ -670,6 +670,23 @@ START_TEST(f15_vmparams_einval)
 }
 END_TEST
 
+/* F15: nor does one whose memory the client no longer maps. */
+START_TEST(f15_vmparams_efault)
+{
+	uint32_t id = unit_create(MIB, 1), version = 9;
+	uint64_t gpa = 0x5001;
+
+	fake_user_unmap(GUEST_VA + 0x5000, PAGE_SIZE_4K);
+	ck_assert_int_eq(vmparams(VMM_IOC_WRITEVMPARAMS, id, 3, &gpa,
+	    &version), EFAULT);
+	ck_assert_int_eq(vmparams(VMM_IOC_READVMPARAMS, id, 3, &gpa,
+	    &version), 0);
+	ck_assert_uint_eq(gpa, 0);
+	ck_assert_uint_eq(version, 0);
+	ck_assert_uint_eq(fake_pins(), 0);
+}
+END_TEST
+
 /* --- Two requests at once --- */
 
 static uint32_t race_id;
@@ -976,6 +993,7 @@ unit_suite(void)
 	tcase_add_test(tc, visit_all);
 	tcase_add_test(tc, vmparams_mask);
 	tcase_add_test(tc, f15_vmparams_einval);
+	tcase_add_test(tc, f15_vmparams_efault);
 	tcase_add_loop_test(tc, term_meanwhile, 0, NREQUESTS);
 	tcase_add_test(tc, create_copyout_term);
 	tcase_add_test(tc, info_create_meanwhile);

@@ -14,7 +14,7 @@
 
 #define MSR_TSC		0x10u
 #define MSR_PAT		0x277u
-#define EFER_ALL	0xfd01ULL	/* SCE LME LMA NXE SVME LMSLE FFXSR TCE */
+#define EFER_ALL	0xfd01ULL	/* all of EFER that is defined */
 #define CR4_OSXSAVE_BIT	0x40000ULL
 
 struct leaf {

@@ -80,7 +80,7 @@ struct fake_thread {
 	struct fake_thread	*next;
 	enum fake_context	 context;
 	unsigned int		 cpu;
-	int			 signal;	/* atomic: a signal is pending */
+	int			 signal;	/* atomic: one is pending */
 	unsigned int		 nheld;
 	struct host_mutex	*held[FAKE_MAX_HELD];
 	bool			 in_fpu;
