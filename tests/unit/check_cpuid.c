@@ -21,7 +21,7 @@ expect(const struct answer *a)
 	cpuid_guest(&leaf.v, a->leaf, a->sub, r);
 	for (i = 0; i < 4; i++)
 		ck_assert_msg(r[i] == a->r[i], "leaf %#x.%u %s: %#x, not %#x",
-		    a->leaf, a->sub, "EAX\0EBX\0ECX\0EDX" + 4 * i, r[i],
+		    a->leaf, a->sub, &"EAX\0EBX\0ECX\0EDX"[4 * i], r[i],
 		    a->r[i]);
 }
 
