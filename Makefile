@@ -92,10 +92,10 @@ integration: ## the tests that boot the host
 	@$(PYTEST) --junitxml=$(BUILD)/integration.xml --no-unit \
 	    $(if $(T),--only '$(T)')
 
-.PHONY: check-unit
-check-unit: ## the unit tests alone, on a fake CPU, with sanitizers
+.PHONY: unit
+unit: ## the unit tests alone, on a fake CPU, with sanitizers
 	@$(DEPS) check
-	+@$(LOCKED) unit
+	+@$(LOCKED) unit-run
 
 .PHONY: coverage
 coverage: ## line coverage of src/vmm by the unit tests
@@ -115,7 +115,7 @@ size: ## lines of code against the budgets
 	@$(PYTHON) tools/size.py
 
 .PHONY: book
-book: ## the book, in $(BUILD)/book/index.html
+book: ## the book, in build/book/index.html
 	@$(DEPS) book
 	@$(PYTHON) -m sphinx -W --keep-going -q -b html \
 	    -d $(BUILD)/doctrees docs/book $(BUILD)/book

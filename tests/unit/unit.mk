@@ -34,12 +34,12 @@ unit_COVOBJ	:= $(addprefix $(unit_COV)/obj/,$(addsuffix .o,\
 		   $(unit_DRIVER) $(unit_FAKE) unit))
 unit_COVBIN	:= $(addprefix $(unit_COV)/,$(unit_SUITES))
 
-.PHONY: unit unit-build unit-coverage
+.PHONY: unit-run unit-build unit-coverage
 .SECONDARY: $(unit_OBJ) $(unit_COVOBJ)
 
 unit-build: $(unit_BIN) $(BUILD)/unit/abi.ok
 
-unit: unit-build
+unit-run: unit-build
 	@tests/unit/run.sh $(BUILD)/unit $(unit_SUITES)
 
 $(BUILD)/unit/obj/%.o: src/vmm/%.c $(unit_HEADERS)
