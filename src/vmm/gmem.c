@@ -113,8 +113,9 @@ walk_reserved(const struct vcpu *v, const struct walk *w, bool leaf)
 		return (1UL << 21 | (~phys >> 32 & 0xff) << 13);
 	}
 	r = ~phys & ~PTE_NX;
+	/* TCG: sets A (reserved there) in the PDPTEs that it walked. */
 	if (w->levels == 3 && w->level == 3)
-		return (r | PTE_NX | PDPTE_RESERVED);
+		return (r | PTE_NX | (PDPTE_RESERVED & ~(uint64_t)PTE_A));
 	if (w->levels == 4)
 		r &= PTE_ADDR;		/* 62:52 are free in long mode */
 	if ((v->efer & EFER_NXE) == 0)

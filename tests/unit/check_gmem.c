@@ -309,7 +309,8 @@ static const struct {
 	{ LONG, 2, 0, R(51, 48) },
 	{ LONG, 2, PS, R(51, 48) | R(20, 13) },
 	{ LONG, 1, 0, R(51, 48) },
-	{ PAE, 3, 0, R(63, 48) | R(8, 5) | R(2, 1) },
+	/* but bit 5, which TCG itself sets there */
+	{ PAE, 3, 0, R(63, 48) | R(8, 6) | R(2, 1) },
 	{ PAE, 2, 0, R(62, 48) },
 	{ PAE, 2, PS, R(62, 48) | R(20, 13) },
 	{ PAE, 1, 0, R(62, 48) },
