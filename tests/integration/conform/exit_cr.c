@@ -62,6 +62,21 @@ cr4(void)
 }
 
 static void
+cr3(void)
+{
+	struct client_vm *v = new_guest("cr3", NULL);
+
+	CHECK_EQ(run_value(v), 0x11111111);
+	CHECK_EQ(run_value(v), 0x22222222);
+	CHECK_EQ(run_value(v), 0x11111111);
+	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+	if (under_tcg())
+		run_fails(v, EINVAL);
+	else
+		RUN_VALUES(v, GP0);
+}
+
+static void
 cr_forms(void)
 {
 	RUN_VALUES(new_guest("cr-forms", NULL), UD, UD, UD);
@@ -211,6 +226,8 @@ const struct clause exit_cr[] = {
 	    LAYER_EXIT, FIX, cr0, NULL },
 	{ "F14.cr4", "CR4: a bit whose feature is hidden is #GP",
 	    LAYER_EXIT, FIX, cr4, NULL },
+	{ "4.5.cr3", "MOV CR3 and INVLPG act at once; a bad CR3",
+	    LAYER_EXIT, MATCH, cr3, "TCG ends the VCPU at the bad CR3" },
 	{ "4.5.forms", "MOV CR with all registers; CLTS, LMSW, SMSW",
 	    LAYER_EXIT, MATCH, cr_forms, NULL },
 	{ "F28.guest", "CR8: four bits, read back, in READREGS and WRITEREGS",

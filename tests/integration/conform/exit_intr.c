@@ -166,6 +166,37 @@ irq_reset(void)
 	run_done(v);
 }
 
+/* RESETCPU while the driver has a #DB to deliver. */
+static void
+exception_reset(void)
+{
+	struct client_vm *v = new_guest("irq-beside", NULL);
+
+	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+	CHECK_EQ(client_start(v, GUEST_LONG), 0);
+	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+	CHECK_EQ(run_value(v), 1);
+	run_to_io(v, VEI_DIR_OUT, 0x71, 1);
+	run_done(v);
+}
+
+/* RESETCPU while an event waits that could not be delivered. */
+static void
+event_reset(void)
+{
+	uint64_t args[8] = { 4, 0x201000, 0 };
+	struct client_vm *v = new_guest("delivery", args);
+
+	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+	CHECK_EQ(client_ioc_mprotect(v->fd, v->id, 0, 0x200000, 0x1000, 1),
+	    0);
+	run_to(v, NO_IRQ, CLIENT_HLT);
+	run_to(v, 0x41, CLIENT_PROTECT);
+	CHECK_EQ(client_start(v, GUEST_LONG), 0);
+	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+	run_to(v, NO_IRQ, CLIENT_HLT);
+}
+
 /*
  * The access in the shadow faults, since its page is read-only; by then the
  * CPU is in the shadow. The client gives the right back, and a vector.
@@ -323,6 +354,10 @@ const struct clause exit_intr[] = {
 	    LAYER_EXIT, FIX, irq_beside_exception, NULL },
 	{ "F5.irq-queue", "RESETCPU forgets the waiting vectors",
 	    LAYER_EXIT, FIX, irq_reset, NULL },
+	{ "F5.stepped", "and an exception it had to deliver",
+	    LAYER_EXIT, FIX, exception_reset, NULL },
+	{ "F5.event", "and an event whose delivery was interrupted",
+	    LAYER_EXIT, FIX, event_reset, NULL },
 	{ "F19.sti", "no interrupt in the shadow of STI",
 	    LAYER_EXIT, FIX, shadow_sti, NULL },
 	{ "F19.mov-ss", "no interrupt in the shadow of MOV SS",
