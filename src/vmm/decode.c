@@ -356,17 +356,11 @@ insn_fetch(struct vcpu *v, struct insn *in, struct gmem_fault *fault)
 	return (insn_decode(buf, sizeof(buf), bits, in));
 }
 
-/*
- * Linear address of the memory operand. In 64-bit mode only FS and GS have a
- * base. Limits are not checked: the exit came before the CPU looked, and a
- * guest that depends on it gains nothing.
- */
-uint64_t
-insn_ea(struct vcpu *v, const struct insn *in)
+/* Offset of the memory operand in its segment. */
+static uint64_t
+insn_offset(struct vcpu *v, const struct insn *in)
 {
-	struct vcpu_segment_info seg;
 	uint64_t ea = (uint64_t)(int64_t)in->disp;
-	bool is64 = vcpu_is_64(v);
 
 	if (in->base >= 0)
 		ea += v->gpr[in->base];
@@ -374,13 +368,55 @@ insn_ea(struct vcpu *v, const struct insn *in)
 		ea += v->gpr[in->index] * in->scale;
 	if (in->riprel)
 		ea += v->gpr[VCPU_REGS_RIP] + in->len;
-	if (in->addrsize == 2)
-		ea = (uint16_t)ea;
-	else if (in->addrsize == 4)
-		ea = (uint32_t)ea;
+	return (in->addrsize == 2 ? (uint16_t)ea :
+	    in->addrsize == 4 ? (uint32_t)ea : ea);
+}
+
+/* Linear address of the memory operand. Only FS and GS have a 64-bit base. */
+uint64_t
+insn_ea(struct vcpu *v, const struct insn *in)
+{
+	struct vcpu_segment_info seg;
+	uint64_t ea = insn_offset(v, in);
+	bool is64 = vcpu_is_64(v);
+
 	if (is64 && in->seg != VCPU_REGS_FS && in->seg != VCPU_REGS_GS)
 		return (ea);
 	hv->segment(v, in->seg, &seg);
 	ea += seg.vsi_base;
 	return (is64 ? ea : (uint32_t)ea);
+}
+
+/*
+ * The exception that the operand's segment raises, or 0: `size` bytes beyond
+ * its limit, a null selector, a write to what is not writable data.
+ * APM Vol. 2 4.12 "Segment Limit Checks"
+ */
+uint8_t
+insn_segment_fault(struct vcpu *v, const struct insn *in, unsigned int size,
+    bool write)
+{
+	struct vcpu_segment_info seg;
+	uint64_t first = insn_offset(v, in), last = first + size - 1;
+	uint32_t type;
+	bool ok;
+
+	if (vcpu_is_64(v))
+		return (0);
+	hv->segment(v, in->seg, &seg);
+	type = seg.vsi_ar & 0xf;
+	ok = (seg.vsi_ar & SEG_UNUSABLE) == 0;
+	if ((v->cr0 & CR0_PE) != 0 &&
+	    (v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_VM) == 0) {
+		if ((type & SEG_CODE) != 0)
+			ok = ok && !write && (type & SEG_RW) != 0;
+		else
+			ok = ok && (!write || (type & SEG_RW) != 0);
+	}
+	if ((type & (SEG_CODE | SEG_DOWN)) == SEG_DOWN)
+		ok = ok && first > seg.vsi_limit &&
+		    last <= ((seg.vsi_ar & SEG_DB) != 0 ? 0xffffffff : 0xffff);
+	else
+		ok = ok && last <= seg.vsi_limit;
+	return (ok ? 0 : in->seg == VCPU_REGS_SS ? VMM_EX_SS : VMM_EX_GP);
 }

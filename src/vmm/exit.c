@@ -225,8 +225,10 @@ exit_wrmsr(struct vcpu *v, struct vmexit *x)
 	error = msr_write(v, (uint32_t)v->gpr[VCPU_REGS_RCX],
 	    exit_edx_eax(v));
 	host_mutex_unlock(&v->lock);
-	if (error != 0)
+	if (error == EINVAL)
 		return (exit_inject(v, VMM_EX_GP));
+	if (error != 0)
+		return (error);
 	vcpu_skip(v, x->insn_len);
 	return (EXIT_RESUME);
 }
@@ -375,31 +377,46 @@ exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
 	}
 }
 
-/* The 16-bit source of LMSW, from its register or its memory operand. */
+/*
+ * The operand of LMSW, read, or of SMSW, written: 16 bits in memory.
+ * Returns: EXIT_AGAIN: a fault was queued; EINVAL: MPROTECT_EPT forbids it;
+ * the errno of gpa_ptr().
+ */
 static int
-exit_lmsw_source(struct vcpu *v, const struct insn *in, uint16_t *value,
-    struct gmem_fault *fault)
+exit_msw_memory(struct vcpu *v, const struct insn *in, bool store,
+    uint16_t *msw)
 {
-	if (in->mem)
-		return (gmem_read(v, insn_ea(v, in), value, sizeof(*value),
-		    GMEM_R, fault));
-	*value = (uint16_t)v->gpr[in->gpr];
-	return (0);
+	struct gmem_fault fault;
+	uint8_t vector;
+	int error;
+
+	vector = insn_segment_fault(v, in, sizeof(*msw), store);
+	if (vector != 0) {
+		vcpu_exception(v, vector, 0);
+		return (EXIT_AGAIN);
+	}
+	error = store ?
+	    gmem_write(v, insn_ea(v, in), msw, sizeof(*msw), &fault) :
+	    gmem_read(v, insn_ea(v, in), msw, sizeof(*msw), GMEM_R, &fault);
+	if (error == EFAULT && fault.event.valid) {
+		vcpu_fault(v, &fault.event, fault.cr2);
+		return (EXIT_AGAIN);
+	}
+	return (error);
 }
 
-/* SMSW: 16 bits to memory; 16, 32 or 64 bits to a register. */
+/* LMSW takes 16 bits; SMSW stores 16 in memory, 16, 32 or 64 in a register. */
 static int
-exit_smsw_store(struct vcpu *v, const struct insn *in,
-    struct gmem_fault *fault)
+exit_msw(struct vcpu *v, const struct insn *in, struct vmexit_reg *r)
 {
-	uint16_t msw = (uint16_t)v->cr0;
 	uint64_t *g = &v->gpr[in->gpr];
 
+	r->value = (uint16_t)(r->op == REG_SMSW ? v->cr0 : *g);
 	if (in->mem)
-		return (gmem_write(v, insn_ea(v, in), &msw, sizeof(msw),
-		    fault));
-	*g = in->opsize == 8 ? v->cr0 : in->opsize == 4 ? (uint32_t)v->cr0 :
-	    (*g & ~0xffffULL) | msw;
+		return (exit_msw_memory(v, in, r->op == REG_SMSW, &r->value));
+	if (r->op == REG_SMSW)
+		*g = in->opsize == 8 ? v->cr0 : in->opsize == 4 ?
+		    (uint32_t)v->cr0 : (*g & ~0xffffULL) | r->value;
 	return (0);
 }
 
@@ -410,23 +427,14 @@ static int
 exit_cr(struct vcpu *v, struct vmexit *x)
 {
 	struct vmexit_reg *r = &x->u.reg;
-	struct gmem_fault fault;
 	struct insn in = { .mem = false };
 	uint64_t mask = vcpu_is_64(v) ? ~0ULL : 0xffffffffULL;
 	int error = 0;
 
 	if (!r->decoded) {
 		error = exit_reg_decode(v, x, &in);
-		if (error != 0)
-			return (error);
-		if (r->op == REG_LMSW)
-			error = exit_lmsw_source(v, &in, &r->value, &fault);
-		else if (r->op == REG_SMSW)
-			error = exit_smsw_store(v, &in, &fault);
-		if (error == EFAULT && fault.event.valid) {
-			vcpu_fault(v, &fault.event, fault.cr2);
-			return (EXIT_RESUME);
-		}
+		if (error == 0 && (r->op == REG_LMSW || r->op == REG_SMSW))
+			error = exit_msw(v, &in, r);
 		if (error != 0)
 			return (error);
 	}

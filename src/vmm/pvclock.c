@@ -61,24 +61,14 @@ pvclock_init_vm(struct vm *vm)
 }
 
 /*
- * Writes the structure of a VCPU that has one. A guest that reads it
- * meanwhile, on another VCPU, sees an odd version and tries again. A page
- * that cannot be had is skipped: the guest then meets the same when it looks.
- *
- * Locks: takes vm.lock.
+ * Writes the structure. A guest that reads it meanwhile, on another VCPU, sees
+ * an odd version and tries again.
  */
-void
-pvclock_update(struct vcpu *v)
+static void
+pvclock_write(struct vcpu *v, volatile struct pvclock_time_info *ti)
 {
-	volatile struct pvclock_time_info *ti;
-	void *p;
 	int8_t shift;
 
-	if ((v->pvclock_gpa & PVCLOCK_ENABLE) == 0)
-		return;
-	if (gpa_ptr(v->vm, v->pvclock_gpa & PVCLOCK_GPA, &p) != 0)
-		return;
-	ti = p;
 	v->pvclock_version++;
 	ATOMIC_SET(&ti->ti_version, v->pvclock_version * 2 | 1);
 	ti->ti_tsc_timestamp = v->vm->base_tsc;
@@ -91,23 +81,32 @@ pvclock_update(struct vcpu *v)
 
 /*
  * Sets the system-time MSR, for the guest or WRITEVMPARAMS. With bit 0 the
- * structure has to lie in guest memory and in one page.
+ * structure has to lie in guest memory and in one page, and is written.
  *
- * Locks: takes vm.lock.
- * Returns:
- *	EINVAL	it does not; the old setting stays
+ * Locks: v->lock held; takes vm.lock.
+ * Returns: the old setting stays:
+ *	EINVAL	it does not lie there
+ *	EFAULT	the client no longer maps its memory
+ *	ENOMEM
  */
 int
 pvclock_set(struct vcpu *v, uint64_t value)
 {
 	uint64_t gpa = value & PVCLOCK_GPA;
+	void *p;
+	int error;
 
-	if ((value & PVCLOCK_ENABLE) != 0 &&
-	    ((gpa & (PAGE_SIZE_4K - 1)) > PAGE_SIZE_4K -
-	    sizeof(struct pvclock_time_info) || vm_range(v->vm, gpa) == NULL))
-		return (EINVAL);
+	if ((value & PVCLOCK_ENABLE) != 0) {
+		if ((gpa & (PAGE_SIZE_4K - 1)) > PAGE_SIZE_4K -
+		    sizeof(struct pvclock_time_info) ||
+		    vm_range(v->vm, gpa) == NULL)
+			return (EINVAL);
+		error = gpa_ptr(v->vm, gpa, &p);
+		if (error != 0)
+			return (error);
+		pvclock_write(v, p);
+	}
 	v->pvclock_gpa = value;
-	pvclock_update(v);
 	return (0);
 }
 

@@ -185,7 +185,7 @@ vcpu_irq_waiting(const struct vcpu *v)
 static bool
 vcpu_irqready(const struct vcpu *v)
 {
-	return (vcpu_if(v) && !vcpu_irq_waiting(v));
+	return (vcpu_if(v) && !vcpu_irq_waiting(v) && !v->event.valid);
 }
 
 /* Take the highest waiting vector out of the set; there is one. */

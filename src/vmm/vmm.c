@@ -463,7 +463,8 @@ vmm_ioc_readvmparams(const struct vmm_target *t, void *arg)
 /*
  * VMM_IOC_WRITEVMPARAMS: version first, then the address, which is judged as
  * a guest's write of MSR 0x4b564d01 would be.
- * Returns: ENOENT, EPERM; EINVAL: the address; nothing changed.
+ * Returns: ENOENT, EPERM; EINVAL: the address; EFAULT: the client no longer
+ * maps its memory; ENOMEM. Nothing changed then.
  */
 static int
 vmm_ioc_writevmparams(const struct vmm_target *t, void *arg)

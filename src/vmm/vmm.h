@@ -90,6 +90,9 @@
 #define PAT_RESET	0x0007040600070406UL
 
 /* vsi_ar. */
+#define SEG_RW		0x00002		/* data: writable, code: readable */
+#define SEG_DOWN	0x00004		/* data: expands down */
+#define SEG_CODE	0x00008
 #define SEG_P		0x00080
 #define SEG_L		0x02000
 #define SEG_DB		0x04000
@@ -293,8 +296,7 @@ int	 msr_write(struct vcpu *, uint32_t index, uint64_t);
 
 /* pvclock.c */
 void	 pvclock_init_vm(struct vm *);
-int	 pvclock_set(struct vcpu *, uint64_t value);	/* EINVAL: unchanged */
-void	 pvclock_update(struct vcpu *);
+int	 pvclock_set(struct vcpu *, uint64_t value);
 void	 pvclock_reset(struct vcpu *);
 
 /*
@@ -329,7 +331,8 @@ int	 gmem_write(struct vcpu *, uint64_t gva, const void *, size_t,
  * that do not tell. Reads at most 15 bytes at RIP.
  * insn_decode: pure. 0, or EINVAL: not one of INSN_*, or longer than `n`.
  * insn_fetch: reads at CS:RIP and decodes. EFAULT: *fault; EINVAL.
- * insn_ea: linear address of the memory operand.
+ * insn_ea: linear address of the memory operand; insn_segment_fault: what
+ * its segment has against it.
  */
 enum insn_op {
 	INSN_CPUID, INSN_HLT, INSN_RDMSR, INSN_WRMSR, INSN_XSETBV, INSN_INVD,
@@ -355,6 +358,8 @@ struct insn {
 int	 insn_decode(const uint8_t *, size_t n, int bits, struct insn *);
 int	 insn_fetch(struct vcpu *, struct insn *, struct gmem_fault *);
 uint64_t insn_ea(struct vcpu *, const struct insn *);
+uint8_t	 insn_segment_fault(struct vcpu *, const struct insn *,
+	    unsigned int size, bool write);
 
 /* Atomic accesses to fields that more than one thread touches. */
 #define ATOMIC_GET(p)		__atomic_load_n(p, __ATOMIC_SEQ_CST)
