@@ -317,8 +317,8 @@ fake_walk(uint64_t n_cr3, uint64_t gpa, uint64_t *hpa, int *rights,
 		if (!kernel_range(table, PAGE_SIZE_4K))
 			fake_die("nested table at %#llx",
 			    (unsigned long long)table);
-		e = ((uint64_t *)host_va_of(table))
-		    [(gpa >> (12 + 9 * level)) & 511];
+		e = __atomic_load_n((uint64_t *)host_va_of(table) +
+		    ((gpa >> (12 + 9 * level)) & 511), __ATOMIC_SEQ_CST);
 		if ((e & PTE_P) == 0)
 			return (false);
 		if ((e & PTE_RESERVED) != 0 ||
