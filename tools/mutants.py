@@ -30,6 +30,7 @@ import emu
 TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests/integration"))
 LIMIT = 120         # seconds; for one boot, or one suite
+HANG = 40           # for a boot that is expected to hang
 
 
 @dataclass
@@ -96,12 +97,12 @@ def run_unit(tree, test):
     return Verdict(bool(bad), bad[0] if bad else "passed", True, log)
 
 
-def run_conform(tree, clause):
+def run_conform(tree, clause, limit=LIMIT):
     from conftest import parse_tap
     nonce = secrets.randbits(63) | 1
     job = emu.Job(tree / "build",
                   ["conform", "--nonce", str(nonce), "--only", clause])
-    result = emu.run(emu.BACKENDS["metal-svm"], job, LIMIT)
+    result = emu.run(emu.BACKENDS["metal-svm"], job, limit)
     lines, wrong = parse_tap(result.log, nonce)
     log = result.tail()
     if clause in lines:
@@ -113,8 +114,10 @@ def run_conform(tree, clause):
     return Verdict(False, f"{wrong}; {result.why}", False, log)
 
 
-def verdict(tree, m):
-    return (run_unit if m.kind == "unit" else run_conform)(tree, m.test)
+def verdict(tree, m, limit=LIMIT):
+    if m.kind == "unit":
+        return run_unit(tree, m.test)
+    return run_conform(tree, m.test, limit)
 
 
 def goal(m):
@@ -138,7 +141,7 @@ def kill(m, build):
             text=True, capture_output=True, check=False)
         if done.returncode:
             return False, "does not build", done.stderr[-2000:]
-        v = verdict(tree, m)
+        v = verdict(tree, m, HANG if m.dies == "hang" else LIMIT)
         if v.red:
             return True, v.why, ""
         if not v.ran and m.dies == "hang" and "no end within" in v.why \
