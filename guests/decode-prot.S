@@ -8,6 +8,7 @@
  *	through DS.base 0x2000, FS.base and a 16-bit address, each less CR0;
  *	of SMSW beyond a limit and to a read-only segment; DONE.
  * Why: an emulated access must meet the checks that the CPU would have made.
+ *	CD is the host's, so with it set every read of CR0 is emulated.
  */
 #include "trap.h"
 
@@ -33,6 +34,9 @@
 	ljmpl	$GUEST_CS32, $2f
 2:	movl	%ebx, %eax
 	REPORT
+	movl	%cr0, %eax
+	orl	$0x40000000, %eax		/* CD: from now SMSW exits */
+	movl	%eax, %cr0
 	MSW	WORD
 	movl	$WORD - 0x2000, %ebx
 	MSW	%fs:(%ebx)

@@ -173,6 +173,7 @@ msr_write_efer(struct vcpu *v, uint64_t value)
  *
  * Returns:
  *	EINVAL	the guest gets #GP(0); nothing was changed
+ *	others	from pvclock_set(): they end the VCPU
  */
 int
 msr_write(struct vcpu *v, uint32_t index, uint64_t value)
