@@ -2,6 +2,8 @@
 /*
  * ioctl_params.c - READVMPARAMS and WRITEVMPARAMS: where a VCPU's clock is.
  */
+#include <sys/mman.h>
+
 #include "ioctl_util.h"
 
 #define GPA	VM_RWVMPARAMS_PVCLOCK_SYSTEM_GPA
@@ -189,6 +191,24 @@ low_bits(void)
 	}
 }
 
+/* A page that the client no longer maps: EFAULT, and nothing changed. */
+static void
+gone(void)
+{
+	struct client_vm *v = new_started(code_out, sizeof(code_out), 1);
+
+	CHECK_EQ(set(v, VM_RWVMPARAMS_ALL, 0x90001, 7), 0);
+	CHECK_EQ(munmap(v->mem + 0xa0000, PAGE), 0);
+	CHECK_EQ(set(v, VM_RWVMPARAMS_ALL, 0xa0001, 30), EFAULT);
+	are("after", v, 0x90001, 8);
+	CHECK_EQ(client_run(v, NO_IRQ), 0);
+	CHECK_EQ(client_event(v), CLIENT_IO);
+	are("after RUN", v, 0x90001, 8);
+	/* Off, it is not looked at. */
+	CHECK_EQ(set(v, GPA, 0xa0000, 0), 0);
+	are("off", v, 0xa0000, 8);
+}
+
 /* A refused address is the client's error, not the guest's. */
 static void
 no_gp_queued(void)
@@ -251,6 +271,8 @@ const struct clause ioctl_params[] = {
 	    "slot", FIX, validity),
 	ROW("3.10.low-bits", "the low bits of the address are kept", MATCH,
 	    low_bits),
+	ROW("F15.gone", "a clock in memory that is gone is EFAULT, nothing "
+	    "changed", FIX, gone),
 	ROW("F15.no-gp", "a refused address queues no #GP", FIX,
 	    no_gp_queued),
 	ROW("3.10.state", "the parameters of a VCPU in any state", MATCH,
