@@ -22,7 +22,7 @@ struct vcpu;
 
 /* Why the guest stopped. One case each in exit_handle(). */
 enum vmexit_kind {
-	VMEXIT_INTR,		/* host interrupt: runs when enter_end enables */
+	VMEXIT_INTR,		/* host interrupt: comes at enter_end */
 	VMEXIT_NMI,		/* host NMI, see hv_ops.run */
 	VMEXIT_MCE,		/* host #MC, see hv_ops.run */
 	VMEXIT_TIMER,		/* the time slice is used up */
@@ -32,13 +32,13 @@ enum vmexit_kind {
 	VMEXIT_IO,		/* u.io */
 	VMEXIT_RDMSR,
 	VMEXIT_WRMSR,
-	VMEXIT_CR,		/* u.reg: CR0, CR4 or CR8; MOV, LMSW, CLTS, SMSW */
+	VMEXIT_CR,		/* u.reg: CR0, CR4, CR8; also LMSW, CLTS */
 	VMEXIT_DR,		/* u.reg: any debug register */
 	VMEXIT_XSETBV,
 	VMEXIT_NPF,		/* u.npf: nested page fault, EPT violation */
 	VMEXIT_EXCEPTION,	/* u.event: #DB or #AC to be re-injected */
 	VMEXIT_UD,		/* an instruction the guest does not have */
-	VMEXIT_GP,		/* an instruction that is #GP(0) in this guest */
+	VMEXIT_GP,		/* an instruction that is #GP(0) here */
 	VMEXIT_NOP,		/* INVD, WBINVD: nothing is done */
 	VMEXIT_SHUTDOWN,	/* triple fault */
 	VMEXIT_TASK_SWITCH,	/* VMX only: ends the VCPU */
@@ -102,7 +102,7 @@ struct vmexit_reg {
 struct vmexit {
 	enum vmexit_kind kind;
 	uint64_t	code;		/* as the CPU gave it */
-	uint64_t	info[2];	/* qualification; EXITINFO1, EXITINFO2 */
+	uint64_t	info[2];	/* EXITINFO1 and 2; qualification */
 	uint8_t		insn_len;	/* 0: the CPU did not say */
 	struct hv_event	lost;		/* its delivery was interrupted */
 	union {
@@ -155,7 +155,7 @@ struct hv_ops {
 
 	/*
 	 * regs_get/set: the registers the vendor holds, of the groups in
-	 *	`mask` (VM_RWREGS_*): segments, GDTR, IDTR, CR3, STAR .. KGSBASE.
+	 *	`mask` (VM_RWREGS_*): segments, GDTR, IDTR, CR3, STAR..KGSBASE.
 	 *	The VCPU is not running. S
 	 * cr_check: CR0 and CR4 values this CPU could not run; 0 or EINVAL.
 	 *	`g` is the guest's view. S

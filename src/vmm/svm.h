@@ -17,7 +17,7 @@
 /* A segment register: 0 selector, 2 attributes, 4 limit, 8 base. */
 struct vmcb_seg {
 	uint16_t	sel;
-	uint16_t	attr;		/* bits 0-7: type S DPL P; 8-11: AVL L D G */
+	uint16_t	attr;		/* 0-7: type S DPL P; 8-11: AVL L D G */
 	uint32_t	limit;
 	uint64_t	base;
 };

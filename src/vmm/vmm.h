@@ -154,7 +154,7 @@ struct vm {
 
 	struct host_mutex	 lock;
 	struct npt		 npt;		/* lock */
-	uint64_t		 npt_gen;	/* atomic; grows when rights shrink */
+	uint64_t		 npt_gen;	/* atomic; rights shrank */
 
 	uint64_t		 base_tsc;	/* pvclock: the VM's one line */
 	uint64_t		 base_ns;
@@ -177,7 +177,7 @@ struct vcpu {
 	uint32_t		 id;
 	struct host_mutex	 lock;
 	int			 state;		/* atomic; written under lock */
-	int			 cpu;		/* atomic; running there, or -1 */
+	int			 cpu;		/* atomic; runs there, or -1 */
 	uint16_t		 intr;		/* atomic; level of INTR */
 
 	/* Registers. */
@@ -197,7 +197,7 @@ struct vcpu {
 	uint64_t		 irq[4];	/* vectors 1..255 waiting */
 	bool			 irq0;		/* vector 0, this entry only */
 	bool			 window;	/* hv->window() is on */
-	uint8_t			 in_pending;	/* bytes an IN waits for, or 0 */
+	uint8_t			 in_pending;	/* bytes an IN waits for */
 
 	/* pvclock. */
 	uint64_t		 pvclock_gpa;	/* as written: bit 0 enables */
@@ -344,7 +344,7 @@ struct insn {
 	uint8_t		op;		/* enum insn_op */
 	uint8_t		len;		/* bytes, 1..15 */
 	uint8_t		reg;		/* number of the CR or DR */
-	uint8_t		gpr;		/* index of vrs_gprs[]; operand if !mem */
+	uint8_t		gpr;		/* of vrs_gprs[]; operand if !mem */
 	bool		mem;		/* LMSW, SMSW with a memory operand */
 	uint8_t		opsize;		/* bytes: 2, 4, 8 */
 	uint8_t		addrsize;	/* bytes: 2, 4, 8 */

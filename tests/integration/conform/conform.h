@@ -44,7 +44,7 @@ enum class {
 };
 
 struct clause {
-	const char	*id;		/* unique, no space: "3.1.3e", "F1.cr4" */
+	const char	*id;		/* unique, no space: "3.1.3e" */
 	const char	*title;
 	enum layer	 layer;
 	enum class	 class;

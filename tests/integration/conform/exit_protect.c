@@ -273,7 +273,7 @@ const struct clause exit_protect[] = {
 	    LAYER_EXIT, FIX, matrix, "SVM: READ is implied" },
 	{ "F20.execute", "execute-only",
 	    LAYER_EXIT, FIX, read_implied, "SVM: READ is implied" },
-	{ "F20.one-page", "one page of a large one loses a right, no other does",
+	{ "F20.one-page", "one page of a large one loses a right, and no other",
 	    LAYER_EXIT, FIX, after_touch, NULL },
 	{ "F20.range", "the pages of the range, and not their neighbours",
 	    LAYER_EXIT, FIX, range, NULL },
