@@ -15,8 +15,6 @@
  * what the client unmaps stays until they release it. There is no fork, so
  * private and shared memory differ only in what C5 says of them.
  */
-#include <string.h>
-
 #include "metal.h"
 
 #define SHIFT(level)	(12 + 9 * ((level) - 1))
@@ -30,7 +28,8 @@
 
 enum {
 	MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 15, MAP_FIXED = 0x10,
-	MAP_ANONYMOUS = 0x20, MADV_DONTNEED = 4, MADV_NOHUGEPAGE = 15,
+	MAP_ANONYMOUS = 0x20, MADV_DONTNEED = 4,
+	SYS_MPROTECT = 10, SYS_MADVISE = 28,
 };
 
 uint64_t *kernel_pml4;
@@ -140,7 +139,10 @@ as_leaf(struct host_as *as, uint64_t va, int *level, uint64_t *next)
 	return (e);
 }
 
-/* A large leaf becomes a table of 512. Returns: 0, ENOMEM. */
+/*
+ * A large leaf becomes a table of 512 leaves, an empty entry an empty table.
+ * Returns: 0, ENOMEM.
+ */
 static int
 as_split(uint64_t *e)
 {
@@ -154,29 +156,28 @@ as_split(uint64_t *e)
 	return (0);
 }
 
-/* One leaf of the range that as_apply() is at. */
+/* One leaf, or empty entry to be one, of the range as_apply() is at. */
 static void
 leaf_apply(uint64_t *e, int level, enum as_op op, uint64_t flags)
 {
 	uint64_t pa = *e & PTE_ADDR, keep = *e & (PTE_PS | PTE_SHARED);
 
-	if (op == AS_FORGET && (*e & PTE_SHARED) != 0)
-		return;
-	if (op == AS_PROTECT) {
-		*e = pa | keep | flags;
-		if (pa != 0 && (flags & PTE_U) != 0)
-			*e |= PTE_P;
-		return;
+	if (op == AS_MAP)
+		*e = flags | (level == 2 ? PTE_PS : 0);
+	else if (op == AS_PROTECT)
+		*e = pa | keep | flags |
+		    (pa != 0 && (flags & PTE_U) != 0 ? PTE_P : 0);
+	else if (op == AS_UNMAP || (op == AS_FORGET && !(keep & PTE_SHARED))) {
+		if (pa != 0)
+			page_count(pa, level == 2 ? BLOCK_ORDER : 0, -1);
+		*e = op == AS_UNMAP ? 0 : *e & ~(PTE_ADDR | PTE_P);
 	}
-	if (pa != 0)
-		page_unref(pa, level == 2 ? BLOCK_ORDER : 0);
-	*e = op == AS_UNMAP ? 0 : *e & ~(PTE_ADDR | PTE_P);
 }
 
 /*
- * Maps (with these flags), unmaps, protects (with these flags), forgets the
- * contents of, or makes small the leaves of [start, end). Tables that become
- * empty are freed.
+ * Maps (with these flags), unmaps, protects (with these flags) or forgets
+ * the contents of the leaves of [start, end). Tables that become empty are
+ * freed.
  * Returns: 0; ENOMEM, with the beginning of the range done.
  */
 int
@@ -184,32 +185,20 @@ as_apply(uint64_t *tab, int level, uint64_t start, uint64_t end,
     enum as_op op, uint64_t flags)
 {
 	uint64_t *e, *t, next, i;
-	bool whole;
 	int error;
 
 	for (; start < end; start = next) {
 		e = ENTRY(tab, start, level);
 		next = min(round_down(start, SPAN(level)) + SPAN(level), end);
-		whole = next - start == SPAN(level);
 		if (*e == 0 && op != AS_MAP)
 			continue;
-		if (*e == 0 && level <= (whole ? 2 : 1)) {
-			*e = flags | (level == 2 ? PTE_PS : 0);
+		if (level > 1 && (*e == 0 || IS_LEAF(*e, level)) &&
+		    (level > 2 || next - start != SPAN(level)) &&
+		    as_split(e) != 0)
+			return (ENOMEM);
+		if (*e == 0 || IS_LEAF(*e, level)) {
+			leaf_apply(e, level, op, flags);
 			continue;
-		}
-		if (*e == 0) {
-			if ((t = host_page_alloc(0)) == NULL)
-				return (ENOMEM);
-			*e = pa_of(t) | PTE_P | PTE_W | PTE_U;
-		} else if (IS_LEAF(*e, level)) {
-			if (level == 2 && (!whole || op == AS_SMALL) &&
-			    as_split(e) != 0)
-				return (ENOMEM);
-			if (IS_LEAF(*e, level)) {
-				if (op != AS_SMALL)
-					leaf_apply(e, level, op, flags);
-				continue;
-			}
 		}
 		t = TABLE(*e);
 		error = as_apply(t, level - 1, start, next, op, flags);
@@ -244,44 +233,36 @@ as_flags(uint64_t prot)
 }
 
 /*
- * A page at va, which is mapped, if there is none yet: a block, or if there
- * is none a small page.
- * Returns: 0; ENOMEM.
+ * An access to va whose page is not there yet, or that the leaf does not
+ * allow: it must have the flags `need` and not those in `not`. The driver,
+ * which needs none, may have what the client made read-only for itself, but
+ * not what it shares read-only (decisions.md C5).
+ * Returns: 0, with a page there; EFAULT; ENOMEM.
  */
-static int
-as_touch(struct host_as *as, uint64_t va)
+int
+as_fault(struct host_as *as, uint64_t va, uint64_t need, uint64_t not)
 {
 	uint64_t next, *e;
+	unsigned int order;
 	void *page;
 	int level;
 
+	if (as->pml4 == NULL || !USER_RANGE(va, 1))
+		return (EFAULT);
 	e = as_leaf(as, va, &level, &next);
+	if (need == 0 && (*e & PTE_SHARED) != 0)
+		need = PTE_W;
+	if (*e == 0 || (*e & need) != need || (*e & not) != 0)
+		return (EFAULT);
 	if ((*e & PTE_ADDR) != 0)
 		return (0);
-	page = host_page_alloc(level == 2 ? BLOCK_ORDER : 0);
-	if (page == NULL)
-		return (level == 2 && as_split(e) == 0 ? as_touch(as, va) :
-		    ENOMEM);
-	page_ref(pa_of(page), level == 2 ? BLOCK_ORDER : 0);
+	order = level == 2 ? BLOCK_ORDER : 0;
+	if ((page = host_page_alloc(order)) == NULL)
+		return (level == 2 && as_split(e) == 0 ?
+		    as_fault(as, va, need, not) : ENOMEM);
+	page_count(pa_of(page), order, 1);
 	*e |= pa_of(page) | (*e & PTE_U ? PTE_P : 0);
 	return (0);
-}
-
-/*
- * An access that the page tables did not allow.
- * Returns: 0, try again; EFAULT; ENOMEM.
- */
-int
-as_fault(struct host_as *as, uint64_t va, bool write, bool fetch)
-{
-	uint64_t next, leaf;
-	int level;
-
-	leaf = *as_leaf(as, va, &level, &next);
-	if ((leaf & PTE_U) == 0 || (write && (leaf & PTE_W) == 0) ||
-	    (fetch && (leaf & PTE_NX) != 0))
-		return (EFAULT);
-	return (as_touch(as, va));
 }
 
 /*
@@ -347,61 +328,37 @@ sys_mmap(struct frame *f)
 	return (va);
 }
 
+/* munmap, mprotect, madvise: advice that only changes speed is forgotten. */
 long
-sys_munmap(struct frame *f)
+sys_memory(struct frame *f)
 {
-	uint64_t len = f->rsi;
+	uint64_t len = f->rsi, flags = 0;
+	enum as_op op = AS_UNMAP;
 
-	if (!range_ok(f->rdi, &len))
-		return (-EINVAL);
-	return (-as_range(AS_UNMAP, f->rdi, f->rdi + len, 0));
-}
-
-/* mprotect and madvise. Advice that only changes speed is forgotten. */
-static long
-change(struct frame *f, enum as_op op, uint64_t flags)
-{
-	uint64_t len = f->rsi;
-
-	if (len == 0)
+	if (f->rax == SYS_MPROTECT) {
+		op = AS_PROTECT;
+		flags = as_flags(f->rdx);
+	} else if (f->rax == SYS_MADVISE)
+		op = f->rdx == MADV_DONTNEED ? AS_FORGET : AS_NOTHING;
+	if ((len == 0 && op != AS_UNMAP) || op == AS_NOTHING)
 		return (0);
 	if (!range_ok(f->rdi, &len))
 		return (-EINVAL);
-	if (host_as_mapped(proc.as, f->rdi, len) != 0)
+	if (op != AS_UNMAP && host_as_mapped(proc.as, f->rdi, len) != 0)
 		return (-ENOMEM);
-	return (op == AS_NOTHING ? 0 :
-	    -as_range(op, f->rdi, f->rdi + len, flags));
+	return (-as_range(op, f->rdi, f->rdi + len, flags));
 }
 
-long
-sys_mprotect(struct frame *f)
-{
-	if ((f->rdx & ~PROT_ALL) != 0)
-		return (-EINVAL);
-	return (change(f, AS_PROTECT, as_flags(f->rdx)));
-}
-
-long
-sys_madvise(struct frame *f)
-{
-	return (change(f, f->rdx == MADV_DONTNEED ? AS_FORGET :
-	    f->rdx == MADV_NOHUGEPAGE ? AS_SMALL : AS_NOTHING, 0));
-}
-
-/* Returns the break, moved or not; never an error. */
+/*
+ * The heap was mapped at once; what a client gives back it keeps.
+ * Returns: the break, moved or not; never an error.
+ */
 long
 sys_brk(struct frame *f)
 {
-	struct host_as *as = proc.as;
-	uint64_t old = round_up(as->brk, PAGE_SIZE);
-	uint64_t new = round_up(f->rdi, PAGE_SIZE);
-
-	if (f->rdi < as->brk_start || f->rdi > USER_MAX ||
-	    (new > old && as_place(as, old, new - old) != old) ||
-	    as_range(new > old ? AS_MAP : AS_UNMAP, min(old, new),
-	    max(old, new), as_flags(PROT_READ | PROT_WRITE)) != 0)
-		return (as->brk);
-	return (as->brk = f->rdi);
+	if (f->rdi >= proc.heap && f->rdi <= proc.heap + HEAP_SIZE)
+		proc.brk = f->rdi;
+	return (proc.brk);
 }
 
 /* --- host.h --- */
@@ -461,36 +418,25 @@ host_as_mapped(struct host_as *as, uint64_t va, uint64_t size)
 	return (0);
 }
 
-/*
- * What protection a private mapping has is the client's affair, not the
- * guest's (decisions.md C5). All memory here is anonymous.
- */
 int
 host_user_take(struct host_as *as, uint64_t va, unsigned int max_order,
     uint64_t *hpa, unsigned int *order)
 {
-	uint64_t next, leaf;
-	int level;
+	int level, error = as_fault(as, va, 0, 0);
+	uint64_t next;
 
-	if (host_as_mapped(as, va, PAGE_SIZE) != 0)
-		return (EFAULT);
-	leaf = *as_leaf(as, va, &level, &next);
-	if ((leaf & PTE_SHARED) != 0 && (leaf & PTE_W) == 0)
-		return (EFAULT);
-	if (as_touch(as, va) != 0)
-		return (ENOMEM);
+	if (error != 0)
+		return (error);
 	*hpa = *as_leaf(as, va, &level, &next) & PTE_ADDR;
-	*order = 0;
-	if (level == 2 && max_order == BLOCK_ORDER && va % BLOCK_SIZE == 0)
-		*order = BLOCK_ORDER;
-	else if (level == 2)
-		*hpa += va % BLOCK_SIZE;
-	page_ref(*hpa, *order);
+	*order = level == 2 && max_order == BLOCK_ORDER &&
+	    va % BLOCK_SIZE == 0 ? BLOCK_ORDER : 0;
+	*hpa += level == 2 ? va % BLOCK_SIZE : 0;
+	page_count(*hpa, *order, 1);
 	return (0);
 }
 
 void
 host_user_release(uint64_t hpa, unsigned int order)
 {
-	page_unref(hpa, order);
+	page_count(hpa, order, -1);
 }

@@ -33,23 +33,13 @@ start32:
 	movl	%ebx, %esi
 	movl	$PHYS(boot_stack_top), %esp
 
-	/* Long mode? No text can be shown this early: exit with failure. */
-	movl	$0x80000001, %eax
-	cpuid
-	testl	$(1 << 29), %edx
-	jnz	1f
-	movb	$0x7f, %al
-	outb	%al, $0xf4
-0:	hlt
-	jmp	0b
-
-1:	movl	$PHYS(boot_pd), %edi
+	movl	$PHYS(boot_pd), %edi
 	movl	$0x83, %eax		/* present, writable, 2 MiB */
 	movl	$512, %ecx
-2:	movl	%eax, (%edi)
+1:	movl	%eax, (%edi)
 	addl	$0x200000, %eax
 	addl	$8, %edi
-	loop	2b
+	loop	1b
 	movl	$(PHYS(boot_pd) + 3), PHYS(boot_pdpt_low)
 	movl	$(PHYS(boot_pd) + 3), PHYS(boot_pdpt_high) + 510 * 8
 	movl	$(PHYS(boot_pdpt_low) + 3), PHYS(boot_pml4)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * console.c - what people read: COM1, and the VGA text screen if there is
- * one; and the kernel's printf.
+ * one; the kernel's printf; and what people type, on COM1. Characters go to
+ * the client as they come in, echoed if it asked for that; editing lines is
+ * the client's work.
  */
-#include <string.h>
-
 #include "metal.h"
 
 #define COM1		0x3f8
@@ -79,59 +79,55 @@ console_write(const char *s, size_t n)
 	}
 }
 
-/* Appends to a buffer, or to the console when it is NULL. */
+/* Text being made; what is too much is cut off. */
+struct text {
+	char	*buf;
+	size_t	 len;
+};
+
 static void
-put(char **buf, const char *s, size_t n)
+put(struct text *t, const char *s, size_t n)
 {
-	if (*buf == NULL)
-		console_write(s, n);
-	else {
-		memcpy(*buf, s, n);
-		*buf += n;
-		**buf = '\0';
-	}
+	n = min(n, LINE_MAX - 1 - t->len);
+	memcpy(t->buf + t->len, s, n);
+	t->len += n;
 }
 
 /* A number of at least `width` (at most 32) digits, filled with `pad`. */
 static void
-put_number(char **buf, uint64_t v, unsigned int base, bool neg, bool alt,
-    int width, char pad)
+put_number(struct text *t, uint64_t v, unsigned int base, int width, char pad)
 {
-	char text[40], *p = text + sizeof(text), *end = p;
+	char digits[64], *p = digits + sizeof(digits), *end = p;
 
 	do
 		*--p = "0123456789abcdef"[v % base];
 	while ((v /= base) != 0);
 	while (end - p < width)
 		*--p = pad;
-	if (alt) {
-		*--p = 'x';
-		*--p = '0';
-	}
-	if (neg)
-		*--p = '-';
-	put(buf, p, end - p);
+	put(t, p, end - p);
 }
 
-/* %d %u %x %p %s %c %%, with #, 0 and width for numbers, and l ll z. */
-static void
-format(char **buf, const char *f, va_list ap)
+/* %d %u %x %s %%, with #, 0 and width for numbers, and l ll z. */
+static size_t
+format(char *buf, const char *f, va_list ap)
 {
+	struct text t = { buf, 0 };
+
 	for (; *f != '\0'; f++) {
-		bool alt = false, wide = false, neg = false;
-		const char *s = f;
-		char pad = ' ', c;
+		const char *s;
+		bool wide = false;
+		char pad = ' ';
 		int width = 0;
 		uint64_t v;
 
 		if (*f != '%') {
-			while (f[1] != '\0' && f[1] != '%')
-				f++;
-			put(buf, s, f + 1 - s);
+			put(&t, f, 1);
 			continue;
 		}
-		if (*++f == '#')
-			alt = *f++;
+		if (*++f == '#') {
+			put(&t, "0x", 2);
+			f++;
+		}
 		if (*f == '0')
 			pad = *f++;
 		for (; *f >= '0' && *f <= '9'; f++)
@@ -141,40 +137,34 @@ format(char **buf, const char *f, va_list ap)
 		switch (*f) {
 		case 's':
 			s = va_arg(ap, const char *);
-			put(buf, s, strnlen(s, SIZE_MAX));
-			break;
-		case 'c':
-			c = va_arg(ap, int);
-			put(buf, &c, 1);
+			put(&t, s, strnlen(s, LINE_MAX));
 			break;
 		case 'd':
 			v = wide ? va_arg(ap, int64_t) : va_arg(ap, int);
-			neg = (int64_t)v < 0;
-			put_number(buf, neg ? -v : v, 10, neg, false, width,
-			    pad);
+			if ((int64_t)v < 0)
+				put(&t, "-", 1);
+			put_number(&t, (int64_t)v < 0 ? -v : v, 10, width, pad);
 			break;
-		case 'p':
-			wide = alt = true;
-			/* FALLTHROUGH */
 		case 'u':
 		case 'x':
 			v = wide ? va_arg(ap, uint64_t) : va_arg(ap, uint32_t);
-			put_number(buf, v, *f == 'u' ? 10 : 16, false, alt,
-			    width, pad);
+			put_number(&t, v, *f == 'u' ? 10 : 16, width, pad);
 			break;
 		default:
-			put(buf, f, 1);
+			put(&t, f, 1);
 		}
 	}
+	buf[t.len] = '\0';
+	return (t.len);
 }
 
 /* To the console. */
 void
 kvprintf(const char *fmt, va_list ap)
 {
-	char *console = NULL;
+	char buf[LINE_MAX];
 
-	format(&console, fmt, ap);
+	console_write(buf, format(buf, fmt, ap));
 }
 
 void
@@ -187,15 +177,108 @@ kprintf(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* To a buffer that is large enough. Returns: the length. */
+/* To a buffer of LINE_MAX bytes. Returns: the length. */
 size_t
 ksprintf(char *buf, const char *fmt, ...)
 {
-	char *p = buf;
 	va_list ap;
+	size_t len;
 
 	va_start(ap, fmt);
-	format(&p, fmt, ap);
+	len = format(buf, fmt, ap);
 	va_end(ap);
-	return (p - buf);
+	return (len);
+}
+
+/* --- The terminal --- */
+
+#define RING_SIZE	1024		/* a power of two */
+#define CTRL_C		3
+
+enum { TCGETS = 0x5401, TCSETS = 0x5402, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413 };
+enum { ICRNL = 0x100 /* c_iflag */, ISIG = 0x1, ECHO = 0x8 /* c_lflag */ };
+struct termios {
+	uint32_t	c_iflag, c_oflag, c_cflag, c_lflag;
+	uint8_t		c_line, c_cc[19];
+};
+
+/* tty_irq() moves `in`, tty_input() `seen`, tty_read() `out`. */
+static char ring[RING_SIZE];
+static volatile unsigned int ring_in, ring_seen, ring_out;
+static struct termios tio = { ICRNL, 0, 0, ISIG | ECHO, 0, { CTRL_C } };
+char tty_chan;
+
+/* COM1 has bytes: keep them. What does not fit is lost. */
+void
+tty_irq(void)
+{
+	char c;
+
+	while ((in8(COM1 + 5) & 1) != 0) {
+		c = in8(COM1);
+		if (ring_in - ring_out < RING_SIZE)
+			ring[ring_in++ % RING_SIZE] = c;
+	}
+}
+
+/* Looks at what has come in; the scheduler calls this. Wakes readers. */
+void
+tty_input(void)
+{
+	char *c;
+
+	if (ring_seen == ring_in)
+		return;
+	for (; ring_seen != ring_in; ring_seen++) {
+		c = &ring[ring_seen % RING_SIZE];
+		if (*c == '\r' && (tio.c_iflag & ICRNL) != 0)
+			*c = '\n';
+		if ((tio.c_lflag & ECHO) != 0)
+			console_write(c, 1);
+		if (*c == CTRL_C && (tio.c_lflag & ISIG) != 0)
+			signal_send(NULL, SIGINT);
+	}
+	wakeup(&tty_chan, INT32_MAX, NULL);
+}
+
+bool
+tty_ready(void)
+{
+	return (ring_out != ring_seen);
+}
+
+/* Returns: bytes, at most a line; -ERESTART, -EFAULT. */
+long
+tty_read(uint64_t uaddr, size_t n)
+{
+	size_t len = 0;
+	char c = 0;
+
+	while (!tty_ready())
+		if (sleep_on(&tty_chan, 0, true) == EINTR)
+			return (-ERESTART);
+	for (; len < n && c != '\n' && tty_ready(); len++) {
+		c = ring[ring_out % RING_SIZE];
+		if (host_copyout(&c, uaddr + len, 1) != 0)
+			return (-EFAULT);
+		ring_out++;
+	}
+	return (len);
+}
+
+/* The terminal's own ioctls. */
+long
+tty_ioctl(uint32_t cmd, uint64_t arg)
+{
+	static const uint16_t winsize[4] = { 25, 80 };
+
+	switch (cmd) {
+	case TCGETS:
+		return (-host_copyout(&tio, arg, sizeof(tio)));
+	case TCSETS ... TCSETSF:
+		return (-host_copyin(arg, &tio, sizeof(tio)));
+	case TIOCGWINSZ:
+		return (-host_copyout(winsize, arg, sizeof(winsize)));
+	}
+	return (-ENOTTY);
 }

@@ -3,19 +3,12 @@
  * cpu.c - descriptor tables, control registers, the FPU.
  */
 #include <cpuid.h>
-#include <string.h>
-
 #include "metal.h"
 
-#define MSR_EFER	0xc0000080
-#define MSR_STAR	0xc0000081
-#define MSR_LSTAR	0xc0000082
-#define MSR_CSTAR	0xc0000083
-#define MSR_SFMASK	0xc0000084
-#define EFER_SCE	0x001UL
-#define EFER_NXE	0x800UL
 #define IST_SIZE	8192
 
+enum { MSR_EFER = 0xc0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK };
+enum { EFER_SCE = 0x001, EFER_NXE = 0x800 };
 enum {
 	CR4_MCE = 1 << 6, CR4_PGE = 1 << 7, CR4_OSFXSR = 1 << 9,
 	CR4_OSXMMEXCPT = 1 << 10, CR4_OSXSAVE = 1 << 18,
@@ -34,13 +27,6 @@ _Static_assert(sizeof(struct tss) == 104, "APM Vol. 2 12.2.5");
 _Static_assert(offsetof(struct frame, vec) == FRAME_VEC, "trap.S");
 _Static_assert(sizeof(struct frame) % 16 == 0, "aligned on the stack");
 
-struct idt_gate {
-	uint16_t	off0, sel;
-	uint8_t		ist, type;
-	uint16_t	off1;
-	uint32_t	off2, reserved;
-};
-
 struct table_reg {
 	uint16_t	limit;
 	const void	*base;
@@ -48,7 +34,7 @@ struct table_reg {
 
 static struct tss tss;
 static uint64_t gdt[8];
-static struct idt_gate idt[VEC_IRQ0 + 16];
+static uint64_t idt[VEC_IRQ0 + 16][2];
 static uint8_t ist_stacks[3][IST_SIZE] __attribute__((aligned(16)));
 static uint64_t cr4;			/* the CPU's CR4 */
 
@@ -64,7 +50,7 @@ uint32_t fpu_size = 512;
 static void
 tables_init(void)
 {
-	uint64_t base = (uint64_t)&tss, off = (uint64_t)isr_stubs;
+	uint64_t base = (uint64_t)&tss, off = (uint64_t)isr_stubs, ist, type;
 	unsigned int v;
 
 	gdt[KCODE_SEL / 8] = 0x00209a0000000000;
@@ -77,14 +63,13 @@ tables_init(void)
 	tss.iopb = sizeof(tss);
 	for (v = 0; v < 3; v++)
 		tss.ist[v] = (uint64_t)ist_stacks[v + 1];
-	for (v = 0; v < ARRAY_LEN(idt); v++, off += 16)
-		idt[v] = (struct idt_gate){
-			.off0 = off, .off1 = off >> 16, .off2 = off >> 32,
-			.sel = KCODE_SEL,
-			.type = v == 3 || v == 4 ? 0xee : 0x8e,
-			.ist = v == 8 ? 1 : v == VEC_NMI ? 2 :
-			    v == VEC_MC ? 3 : 0,
-		};
+	for (v = 0; v < ARRAY_LEN(idt); v++, off += 16) {
+		ist = v == VEC_DF ? 1 : v == VEC_NMI ? 2 : v == VEC_MC ? 3 : 0;
+		type = v == 3 || v == 4 ? 0xee : 0x8e;	/* DPL 3 or 0 */
+		idt[v][0] = (off & 0xffff) | KCODE_SEL << 16 | ist << 32 |
+		    type << 40 | (off >> 16 & 0xffff) << 48;
+		idt[v][1] = off >> 32;
+	}
 	host_restore();
 	__asm__ volatile("ltr %w0" : : "r"(TSS_SEL));
 }
@@ -170,24 +155,25 @@ fpu_fresh(void *area)
 		*(uint64_t *)((char *)area + 512) = 3;
 }
 
+#define FPU_MOVE(insn, area) \
+	__asm__ volatile(insn " (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory")
+
 void
 fpu_store(void *area)
 {
 	if (cpu_xcr0 != 0)
-		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(-1),
-		    "d"(-1) : "memory");
+		FPU_MOVE("xsave64", area);
 	else
-		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+		FPU_MOVE("fxsave64", area);
 }
 
 void
 fpu_load(const void *area)
 {
 	if (cpu_xcr0 != 0)
-		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(-1),
-		    "d"(-1) : "memory");
+		FPU_MOVE("xrstor64", area);
 	else
-		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+		FPU_MOVE("fxrstor64", area);
 }
 
 /* First of all: until then a fault is a triple fault. */

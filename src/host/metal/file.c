@@ -9,8 +9,6 @@
  *	total_pages N
  *	ticks N
  */
-#include <string.h>
-
 #include "metal.h"
 
 #define MAX_FILES	64
@@ -20,13 +18,13 @@
 /* A "newc" header: 6 bytes, 13 numbers of 8 hex digits. */
 enum { CPIO_MODE = 14, CPIO_FILESIZE = 54, CPIO_NAMESIZE = 94, CPIO_LEN = 110 };
 enum { S_IFMT = 0170000, S_IFREG = 0100000 };
-enum { O_ACCMODE = 3, O_CREAT = 0100, O_DIRECTORY = 0200000 };
+enum { O_ACCMODE = 3, O_CREAT = 0100 };
 enum { F_DUPFD, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC = 1030 };
 enum { POLLIN = 1, POLLOUT = 4, POLLNVAL = 32 };
 enum {
 	SYS_READ = 0, SYS_WRITE = 1, SYS_CLOSE = 3, SYS_LSEEK = 8,
-	 SYS_IOCTL = 16, SYS_READV = 19, SYS_WRITEV = 20,
-	SYS_DUP = 32, SYS_DUP2 = 33, SYS_FCNTL = 72, SYS_DUP3 = 292,
+	SYS_IOCTL = 16, SYS_READV = 19, SYS_WRITEV = 20, SYS_DUP = 32,
+	SYS_DUP2 = 33, SYS_FCNTL = 72, SYS_OPENAT = 257, SYS_DUP3 = 292,
 };
 
 /* An open file description; several descriptors may share it. */
@@ -39,8 +37,8 @@ struct file {
 };
 
 /* Static, so that open files do not change the count of free pages. */
-static struct file files[MAX_FILES];
-static struct file *fds[MAX_FILES];
+static struct file files[MAX_FILES] = { { .type = F_CONSOLE, .refs = 3 } };
+static struct file *fds[MAX_FILES] = { files, files, files };
 
 /* A number of a cpio header. */
 static uint32_t
@@ -105,12 +103,10 @@ fd_close(unsigned int fd)
 		file_put(f);
 }
 
-/* The lowest free descriptor from `from`. Returns: it, -EMFILE, -EINVAL. */
+/* The lowest free descriptor from `from`. Returns: it, -EMFILE. */
 static long
 fd_install(struct file *f, uint64_t from)
 {
-	if (from >= MAX_FILES)
-		return (-EINVAL);
 	for (; from < MAX_FILES; from++)
 		if (fds[from] == NULL) {
 			fds[from] = f;
@@ -118,14 +114,6 @@ fd_install(struct file *f, uint64_t from)
 			return (from);
 		}
 	return (-EMFILE);
-}
-
-void
-files_init(void)
-{
-	files[0] = (struct file){ .type = F_CONSOLE };
-	while (fd_install(&files[0], 0) < 2)
-		;
 }
 
 /* The process ends. */
@@ -139,78 +127,55 @@ files_close(void)
 }
 
 /*
- * What is behind a path of the client.
- * Returns: 0, EFAULT, ENAMETOOLONG, ENOENT.
+ * open and openat; there is one directory, the root. The file is in the
+ * table before the driver may sleep on it.
  */
-static int
-file_lookup(uint64_t upath, struct file *f)
+long
+sys_open(struct frame *f)
 {
 	static const struct { char path[16]; int type; } special[] = {
 		{ "/dev/vmm", F_VMM }, { "/dev/tty", F_CONSOLE },
 		{ "/dev/null", F_NULL }, { "/proc/metal", F_METAL },
 	};
+	bool at = f->rax == SYS_OPENAT;
+	uint64_t upath = at ? f->rsi : f->rdi, flags = at ? f->rdx : f->rsi, i;
+	struct file *file = files, new = { .type = F_ARCHIVE, .refs = 1 };
 	char path[MAX_PATH];
-	unsigned int i;
+	long error;
 
 	for (i = 0; i == 0 || path[i - 1] != '\0'; i++) {
 		if (i == MAX_PATH)
-			return (ENAMETOOLONG);
+			return (-ENAMETOOLONG);
 		if (host_copyin(upath + i, &path[i], 1) != 0)
-			return (EFAULT);
+			return (-EFAULT);
 	}
-	*f = (struct file){ .type = F_ARCHIVE };
 	for (i = 0; i < ARRAY_LEN(special); i++)
 		if (strcmp(path, special[i].path) == 0)
-			f->type = special[i].type;
-	if (f->type == F_ARCHIVE)
-		f->data = archive_find(path, &f->len);
-	return (f->type == F_ARCHIVE && f->data == NULL ? ENOENT : 0);
-}
-
-static long
-file_open(uint64_t upath, uint64_t flags)
-{
-	struct file *f = files, new;
-	int error = file_lookup(upath, &new);
-	long fd;
-
-	if (error != 0)
-		return (error == ENOENT && (flags & O_CREAT) ? -EROFS : -error);
-	if ((flags & O_DIRECTORY) != 0)
-		return (-ENOTDIR);
+			new.type = special[i].type;
+	if (new.type == F_ARCHIVE &&
+	    (new.data = archive_find(path, &new.len)) == NULL)
+		return (flags & O_CREAT ? -EROFS : -ENOENT);
 	if ((flags & O_ACCMODE) != 0 &&
 	    (new.type == F_ARCHIVE || new.type == F_METAL))
 		return (-EROFS);
-	while (f < files + MAX_FILES && f->type != F_FREE)
-		f++;
-	if (f == files + MAX_FILES)
+	while (file < files + MAX_FILES && file->type != F_FREE)
+		file++;
+	if (file == files + MAX_FILES)
 		return (-ENFILE);
-	if (new.type == F_VMM && (error = vmm_open(&new.vmm)) != 0)
+	*file = new;
+	if (new.type == F_VMM && (error = vmm_open(&file->vmm)) != 0) {
+		file->type = F_FREE;
 		return (-error);
-	new.refs = 1;
-	*f = new;
-	fd = fd_install(f, 0);
-	file_put(f);
-	return (fd);
-}
-
-long
-sys_open(struct frame *f)
-{
-	return (file_open(f->rdi, f->rsi));
-}
-
-/* There is one directory, the root. */
-long
-sys_openat(struct frame *f)
-{
-	return (file_open(f->rsi, f->rdx));
+	}
+	error = fd_install(file, 0);
+	file_put(file);
+	return (error);
 }
 
 static long
 file_read(struct file *f, uint64_t uaddr, uint64_t n)
 {
-	char text[128];
+	char text[LINE_MAX];
 	const char *data = f->data;
 	uint64_t len = f->len;
 
@@ -248,22 +213,24 @@ file_write(struct file *f, uint64_t uaddr, uint64_t n)
 	return (n);
 }
 
-/* readv and writev: one after the other, until one falls short. */
+/* read, write, readv, writev: one after the other until one falls short. */
 static long
-file_vector(struct file *f, uint64_t iov, uint64_t count, bool reading)
+file_rw(struct file *file, const struct frame *f)
 {
-	uint64_t vec[2], i;
+	bool many = f->rax == SYS_READV || f->rax == SYS_WRITEV;
+	bool reading = f->rax == SYS_READ || f->rax == SYS_READV;
+	uint64_t vec[2] = { f->rsi, f->rdx }, count = many ? f->rdx : 1, i;
 	long n, done = 0;
 
 	if (count > IOV_MAX)
 		return (-EINVAL);
-	for (i = 0; i < count; i++, iov += sizeof(vec)) {
-		if (host_copyin(iov, vec, sizeof(vec)) != 0)
+	for (i = 0; i < count; i++) {
+		if (many && host_copyin(f->rsi + i * sizeof(vec), vec,
+		    sizeof(vec)) != 0)
 			return (done > 0 ? done : -EFAULT);
-		if (vec[1] == 0)
-			continue;
-		n = reading ? file_read(f, vec[0], vec[1]) :
-		    file_write(f, vec[0], vec[1]);
+		n = vec[1] == 0 ? 0 : reading ?
+		    file_read(file, vec[0], vec[1]) :
+		    file_write(file, vec[0], vec[1]);
 		if (n < 0)
 			return (done > 0 ? done : n);
 		done += n;
@@ -271,18 +238,6 @@ file_vector(struct file *f, uint64_t iov, uint64_t count, bool reading)
 			break;
 	}
 	return (done);
-}
-
-static long
-file_seek(struct file *f, uint64_t off, uint64_t whence)
-{
-	uint64_t base = whence == 0 ? 0 : whence == 1 ? f->pos : f->len;
-
-	if (f->type != F_ARCHIVE && f->type != F_METAL)
-		return (-ESPIPE);
-	if (whence > 2 || (int64_t)(base + off) < 0)
-		return (-EINVAL);
-	return (f->pos = base + off);
 }
 
 /* The file stays open while the driver is at work on it. */
@@ -303,7 +258,7 @@ file_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
 long
 sys_fd(struct frame *f)
 {
-	struct file *file = f->rdi < MAX_FILES ? fds[f->rdi] : NULL;
+	struct file *file = f->rdi < MAX_FILES ? fds[f->rdi] : NULL, *old;
 
 	if (file == NULL)
 		return (-EBADF);
@@ -311,24 +266,24 @@ sys_fd(struct frame *f)
 	case SYS_IOCTL:
 		return (file_ioctl(file, f->rsi, f->rdx));
 	case SYS_READ:
-		return (file_read(file, f->rsi, f->rdx));
 	case SYS_WRITE:
-		return (file_write(file, f->rsi, f->rdx));
 	case SYS_READV:
 	case SYS_WRITEV:
-		return (file_vector(file, f->rsi, f->rdx,
-		    f->rax == SYS_READV));
-	case SYS_LSEEK:
-		return (file_seek(file, f->rsi, f->rdx));
+		return (file_rw(file, f));
+	case SYS_LSEEK:			/* files are read from the beginning */
+		return (-ESPIPE);
 	case SYS_DUP:
 		return (fd_install(file, 0));
 	case SYS_DUP2:
 	case SYS_DUP3:
-		if (f->rdi != f->rsi && f->rsi < MAX_FILES) {
-			fd_close(f->rsi);
-			fd_install(file, f->rsi);
-		}
-		return (f->rsi < MAX_FILES ? (long)f->rsi : -EBADF);
+		if (f->rsi >= MAX_FILES)
+			return (-EBADF);
+		file->refs++;
+		old = fds[f->rsi];
+		fds[f->rsi] = file;
+		if (old != NULL)
+			file_put(old);
+		return (f->rsi);
 	case SYS_FCNTL:			/* there is no exec to close for */
 		if (f->rsi == F_DUPFD || f->rsi == F_DUPFD_CLOEXEC)
 			return (fd_install(file, f->rdx));
@@ -345,6 +300,7 @@ sys_poll(struct frame *f)
 	struct { uint32_t fd; int16_t events, revents; } p;
 	int32_t ms = f->rdx;
 	bool wait = ms != 0;
+	int error;
 	uint64_t deadline = ms < 0 ? 0 : host_time_ns() + ms * 1000000UL, i;
 	struct file *file;
 	long ready;
@@ -366,11 +322,8 @@ sys_poll(struct frame *f)
 		}
 		if (ready > 0 || !wait)
 			return (ready);
-		switch (sleep_on(&tty_chan, deadline, true)) {
-		case EINTR:
+		if ((error = sleep_on(&tty_chan, deadline, true)) == EINTR)
 			return (-EINTR);
-		case ETIMEDOUT:
-			wait = false;
-		}
+		wait = error == 0;
 	}
 }

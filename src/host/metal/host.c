@@ -2,8 +2,6 @@
 /*
  * host.c - the rest of host.h: one CPU, entries, registers, log.
  */
-#include <string.h>
-
 #include "metal.h"
 
 unsigned int

@@ -3,14 +3,10 @@
  * main.c - from boot.S to the first thread: what the loader tells of memory,
  * the boot archive and the command line.
  */
-#include <string.h>
-
 #include "metal.h"
 
 #define MB_LOADED	0x2badb002	/* EAX of a multiboot loader */
-#define MB_HAS_CMDLINE	0x04
-#define MB_HAS_MODS	0x08
-#define MB_HAS_MMAP	0x40
+#define MB_NEEDED	0x4c		/* command line, modules, map */
 #define MB_RAM		1
 #define RAM_MAX		(64UL << 30)	/* we use no memory above */
 #define BOOT_MAPPED	(1UL << 30)	/* by boot.S */
@@ -18,13 +14,8 @@
 
 /* Multiboot Specification 0.6.96, 3.3 "Boot information format". */
 struct mb_info {
-	uint32_t	flags;
-	uint32_t	mem_lower, mem_upper;
-	uint32_t	boot_device;
-	uint32_t	cmdline;
-	uint32_t	mods_count, mods_addr;
-	uint32_t	syms[4];
-	uint32_t	mmap_length, mmap_addr;
+	uint32_t	flags, mem_lower, mem_upper, boot_device, cmdline;
+	uint32_t	mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
 };
 
 struct mb_mmap {
@@ -32,10 +23,6 @@ struct mb_mmap {
 	uint64_t	base, len;
 	uint32_t	type;		/* as INT 15h E820h */
 } __attribute__((packed));
-
-struct mb_mod {
-	uint32_t	start, end, cmdline, reserved;
-};
 
 static struct mb_mmap regions[MAX_REGIONS];
 static unsigned int nregions;
@@ -46,19 +33,16 @@ uint32_t mod_start, mod_end;
 static void
 read_info(const struct mb_info *mb)
 {
-	const struct mb_mod *mod = va_of(mb->mods_addr);
+	const uint32_t *mod = va_of(mb->mods_addr);	/* start, end */
 	const struct mb_mmap *m;
 	uint32_t at;
 
-	if ((mb->flags & MB_HAS_CMDLINE) != 0)
-		memcpy(cmdline, va_of(mb->cmdline),
-		    strnlen(va_of(mb->cmdline), sizeof(cmdline) - 1));
-	if ((mb->flags & MB_HAS_MODS) != 0 && mb->mods_count > 0) {
-		mod_start = mod->start;
-		mod_end = mod->end;
-	}
-	if ((mb->flags & MB_HAS_MMAP) == 0)
-		panic("the loader tells no memory map");
+	if ((mb->flags & MB_NEEDED) != MB_NEEDED || mb->mods_count == 0)
+		panic("no memory map, command line or archive from the loader");
+	memcpy(cmdline, va_of(mb->cmdline),
+	    strnlen(va_of(mb->cmdline), sizeof(cmdline) - 1));
+	mod_start = mod[0];
+	mod_end = mod[1];
 	for (at = 0; at < mb->mmap_length && nregions < MAX_REGIONS;
 	    at += m->size + sizeof(m->size)) {
 		m = va_of(mb->mmap_addr + at);
@@ -142,6 +126,5 @@ kmain(uint32_t magic, uint32_t info)
 	memory_init();
 	power_init();
 	time_init();
-	files_init();
-	thread_start_first(first_thread);
+	thread_first(first_thread);
 }

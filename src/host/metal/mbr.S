@@ -62,44 +62,66 @@ cmdline:
 
 	.org	1024
 stage2:
-	movw	$0x2401, %ax		/* A20 on, by the BIOS or port 92h */
-	int	$0x15
-	inb	$0x92, %al
+	inb	$0x92, %al		/* A20 on, if the BIOS has not */
 	orb	$2, %al
 	andb	$0xfe, %al
 	outb	%al, $0x92
 
-	movw	$MMAP, %di
+	movw	$(MMAP + 4), %di	/* behind the size of an entry */
 	xorl	%ebx, %ebx
-1:	movl	$20, (%di)
-	addw	$4, %di
+1:	movl	$20, -4(%di)
 	movl	$0xe820, %eax
 	movl	$20, %ecx
 	movl	$0x534d4150, %edx	/* "SMAP" */
 	int	$0x15
 	jc	2f
-	addw	$20, %di
+	addw	$24, %di
 	testl	%ebx, %ebx
 	jnz	1b
-	addw	$4, %di
 2:	subw	$(MMAP + 4), %di
 	movw	%di, mmap_length
 
-	movw	$BOUNCE >> 4, packet + 6
-	movw	$0, packet + 4
+	movl	$(BOUNCE << 12), packet + 4
 	movl	$8, lba
 3:	movl	left, %eax
 	testl	%eax, %eax
 	jz	5f
 	cmpl	$SECTORS, %eax
 	jbe	4f
-	movl	$SECTORS, %eax
+	movw	$SECTORS, %ax
 4:	movw	%ax, count
 	call	read
 
 	/* Segments loaded in protected mode keep their 4 GiB limit in real
 	   mode; the BIOS may take it away at each call. */
-	cli
+	call	flat
+	andb	$0xfe, %al
+	movl	%eax, %cr0
+	xorw	%ax, %ax
+	movw	%ax, %ds
+	movw	%ax, %es
+	movl	$BOUNCE, %esi
+	movl	dest, %edi
+	movzwl	count, %ecx
+	subl	%ecx, left
+	addl	%ecx, lba
+	shll	$7, %ecx
+	addr32 rep movsl
+	movl	%edi, dest
+	sti
+	jmp	3b
+
+5:	call	flat
+	movw	%bx, %ss
+	ljmp	$8, $6f
+	.code32
+6:	movl	$0x2badb002, %eax
+	movl	$info, %ebx
+	jmp	*entry
+
+/* Protected mode, with DS and ES flat. */
+	.code16
+flat:	cli
 	lgdt	gdtr
 	movl	%cr0, %eax
 	orb	$1, %al
@@ -107,37 +129,7 @@ stage2:
 	movw	$0x10, %bx
 	movw	%bx, %ds
 	movw	%bx, %es
-	andb	$0xfe, %al
-	movl	%eax, %cr0
-	xorw	%bx, %bx
-	movw	%bx, %ds
-	movw	%bx, %es
-	movl	$BOUNCE, %esi
-	movl	dest, %edi
-	movzwl	count, %eax
-	subl	%eax, left
-	addl	%eax, lba
-	movl	%eax, %ecx
-	shll	$7, %ecx
-	addr32 rep movsl
-	movl	%edi, dest
-	sti
-	jmp	3b
-
-5:	cli
-	lgdt	gdtr
-	movl	%cr0, %eax
-	orb	$1, %al
-	movl	%eax, %cr0
-	ljmp	$8, $6f
-	.code32
-6:	movw	$0x10, %ax
-	movw	%ax, %ds
-	movw	%ax, %es
-	movw	%ax, %ss
-	movl	$0x2badb002, %eax
-	movl	$info, %ebx
-	jmp	*entry
+	ret
 
 	.balign	8
 gdt:	.quad	0, 0x00cf9a000000ffff, 0x00cf92000000ffff

@@ -29,11 +29,13 @@
 #define TSS_SEL		0x30
 
 #define VEC_NMI		2
+#define VEC_DF		8
 #define VEC_PF		14
 #define VEC_MC		18
 #define VEC_IRQ0	32		/* 8259: vectors 32-47 */
 #define VEC_SYSCALL	256		/* frame.vec: return by SYSRET */
 #define VEC_IRET	257		/* return by IRET */
+#define VEC_RESTART	258		/* so, to the call again */
 #define ERROR_CODE_VECTORS 0x60227d00	/* 8, 10-14, 17, 21, 29, 30 */
 
 #define FRAME_VEC	120		/* offsetof(struct frame, vec) */
@@ -41,6 +43,7 @@
 #ifndef __ASSEMBLER__
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "host.h"
 
@@ -61,11 +64,10 @@ struct frame {
 	uint64_t vec, err;		/* system call: err is its number */
 	uint64_t rip, cs, rflags, rsp, ss;
 };
-#define RFLAGS_TF	0x100UL
-#define RFLAGS_IF	0x200UL
-#define RFLAGS_DF	0x400UL
-#define RFLAGS_NT	0x4000UL
-#define RFLAGS_AC	0x40000UL
+enum {
+	RFLAGS_TF = 0x100, RFLAGS_IF = 0x200, RFLAGS_DF = 0x400,
+	RFLAGS_NT = 0x4000, RFLAGS_AC = 0x40000,
+};
 #define FROM_USER(f)	(((f)->cs & 3) == 3)
 
 /* --- Instructions. STI holds interrupts off for one more. --- */
@@ -81,38 +83,17 @@ struct frame {
 #define write_cr(n, v)	__asm__ volatile("mov %0, %%cr" #n \
 	    : : "r"((uint64_t)(v)) : "memory")
 
-static inline uint8_t
-in8(uint16_t port)
-{
-	uint8_t v;
-
-	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-	return (v);
-}
-
-static inline uint64_t
-rdmsr(uint32_t msr)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
-	return ((uint64_t)hi << 32 | lo);
-}
-
-static inline void
-wrmsr(uint32_t msr, uint64_t v)
-{
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v),
-	    "d"((uint32_t)(v >> 32)) : "memory");
-}
+#define in8(port)	({ uint8_t v_; \
+	__asm__ volatile("inb %w1, %0" : "=a"(v_) : "Nd"(port)); v_; })
+#define rdmsr(msr)	({ uint32_t lo_, hi_; \
+	__asm__ volatile("rdmsr" : "=a"(lo_), "=d"(hi_) : "c"(msr)); \
+	(uint64_t)hi_ << 32 | lo_; })
+#define wrmsr(msr, v)	__asm__ volatile("wrmsr" : : "c"(msr), "a"(v), \
+	    "d"((uint64_t)(v) >> 32) : "memory")
 
 /* --- boot.S, metal.ld, ksyms, main.c --- */
 extern char kern_text[], kern_rodata[], kern_data[], kern_end[];
-struct ksym {
-	uint64_t	 addr;
-	const char	*name;
-};
-extern const struct ksym ksyms[];
+extern const struct ksym { uint64_t addr; const char *name; } ksyms[];
 extern const unsigned int nksyms;
 extern uint32_t mod_start, mod_end;	/* the boot archive, physical */
 void	 kmain(uint32_t, uint32_t) __attribute__((noreturn));
@@ -131,7 +112,6 @@ void	 panic(const char *, ...)
 
 /* --- cpu.c --- */
 #define MSR_FS_BASE	0xc0000100
-#define MSR_GS_BASE	0xc0000101
 extern bool cpu_smap;
 extern uint64_t cpu_nx;			/* PTE_NX, or 0 */
 extern uint32_t fpu_size;		/* bytes of a saved FPU state */
@@ -149,14 +129,14 @@ extern volatile uint64_t ticks;
 void	 time_init(void);
 void	 irq_handle(unsigned int);
 
-/* --- console.c, tty.c --- */
+/* --- console.c --- */
+#define LINE_MAX	512		/* of formatted text */
 extern char tty_chan;			/* readers sleep here */
 void	 console_init(void);
 void	 console_write(const char *, size_t);
 void	 kvprintf(const char *, va_list);
 void	 kprintf(const char *, ...) __attribute__((format(printf, 1, 2)));
-size_t	 ksprintf(char *, const char *, ...)
-	    __attribute__((format(printf, 2, 3)));
+size_t	 ksprintf(char *, const char *, ...);
 void	 tty_irq(void);
 void	 tty_input(void);
 bool	 tty_ready(void);
@@ -174,8 +154,7 @@ extern uint64_t pages_free, pages_total;
 #define pa_of(va)	((uint64_t)(va) - DIRECT)
 uint64_t page_init(uint64_t, uint64_t);
 void	 page_add(uint64_t, uint64_t);
-void	 page_ref(uint64_t, unsigned int);
-void	 page_unref(uint64_t, unsigned int);
+void	 page_count(uint64_t, unsigned int, int);
 
 /* --- as.c --- */
 enum {
@@ -190,10 +169,9 @@ enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_ALL = 7 };
 struct host_as {
 	uint64_t	*pml4;		/* NULL: the client is gone */
 	uint64_t	 locked;	/* pages charged, C6 */
-	uint64_t	 brk_start, brk;
 	int		 refs;
 };
-enum as_op { AS_NOTHING, AS_MAP, AS_UNMAP, AS_PROTECT, AS_FORGET, AS_SMALL };
+enum as_op { AS_NOTHING, AS_MAP, AS_UNMAP, AS_PROTECT, AS_FORGET };
 extern uint64_t *kernel_pml4;
 uint64_t *pt_walk(uint64_t, int);
 void	 pt_map_kernel(uint64_t, uint64_t, uint64_t, uint64_t);
@@ -203,26 +181,25 @@ void	 as_destroy(struct host_as *);
 int	 as_apply(uint64_t *, int, uint64_t, uint64_t, enum as_op, uint64_t);
 int	 as_range(enum as_op, uint64_t, uint64_t, uint64_t);
 uint64_t as_flags(uint64_t);
-int	 as_fault(struct host_as *, uint64_t, bool, bool);
+int	 as_fault(struct host_as *, uint64_t, uint64_t, uint64_t);
 uint64_t as_place(struct host_as *, uint64_t, uint64_t);
 
 /* --- thread.c --- */
 struct thread {
 	struct thread	*next;		/* ring of all threads */
 	enum { T_READY, T_SLEEPING, T_DEAD } state;
-	int		 tid;
-	uint64_t	 ksp;
+	int		 tid, slot;
+	uint64_t	 ksp;		/* while it does not run */
 	struct frame	*frame;		/* at the top of its kernel stack */
-	const void	*chan;		/* what it sleeps on */
-	uint64_t	 deadline;	/* ns; 0: none */
+	void		*fpu;
+	/* Sleep: on what, until when (ns, 0: for ever), why it ended. */
+	const void	*chan;
+	uint64_t	 deadline;
 	bool		 interruptible;
 	int		 wake_error;
-	uint64_t	 pending;	/* signals, bit n-1 */
-	uint64_t	 mask;
-	uint64_t	 fault_addr;	/* si_addr of SIGSEGV and the like */
-	uint64_t	 fsbase, gsbase;
-	uint64_t	 clear_tid;
-	void		*fpu;
+	/* Signals, bit n-1; si_addr of SIGSEGV and the like. */
+	uint64_t	 pending, mask, fault_addr;
+	uint64_t	 fsbase, clear_tid;
 };
 extern struct thread *cur;
 extern struct thread *fpu_owner;	/* whose state the CPU holds */
@@ -231,8 +208,7 @@ extern volatile bool resched;
 	for (t = cur->next; t != NULL; t = t == cur ? NULL : t->next)
 struct thread *thread_create(void (*)(struct frame *));
 void	 thread_exit(void) __attribute__((noreturn));
-void	 thread_start_first(void (*)(struct frame *))
-	    __attribute__((noreturn));
+void	 thread_first(void (*)(struct frame *)) __attribute__((noreturn));
 void	 thread_begin(struct frame *);
 void	 schedule(void);
 int	 sleep_on(const void *, uint64_t, bool);
@@ -240,17 +216,18 @@ int	 wakeup(const void *, int, const void *);
 
 /* --- proc.c, signal.c --- */
 #define NSIG		64
+#define HEAP_SIZE	0x40000UL
 struct sigaction {
 	uint64_t	handler, flags, restorer, mask;
 };
 struct proc {
 	struct host_as	*as;
-	int		 nthreads;
+	int		 nthreads, status;
 	bool		 exiting;
-	int		 status;
 	uint64_t	 pending;	/* signals to any thread */
 	struct sigaction act[NSIG + 1];
 	uint64_t	 pages_before;	/* free, before the client */
+	uint64_t	 heap, brk;
 };
 extern struct proc proc;
 enum {
@@ -259,6 +236,7 @@ enum {
 };
 #define SIGBIT(n)	(1UL << ((n) - 1))
 #define ERESTART	512		/* EINTR, or again after a handler */
+#define SYSCALL_LEN	2
 #define signal_pending(t) \
 	((((t)->pending | proc.pending) & ~(t)->mask) != 0)
 void	 proc_main(char *, struct frame *);
@@ -267,17 +245,14 @@ void	 signal_send(struct thread *, int);
 void	 signal_force(int, uint64_t);
 void	 signal_deliver(struct frame *);
 
-/* --- exec.c, file.c --- */
-int	 exec_load(char **, unsigned int, struct frame *);
+/* --- file.c --- */
 const char *archive_find(const char *, uint64_t *);
-void	 files_init(void);
 void	 files_close(void);
 
 /* --- System calls: arguments in the frame, the result for RAX. --- */
 typedef long syscall_fn(struct frame *);
 int	 time_copyin(uint64_t, uint64_t *);
-syscall_fn sys_mmap, sys_munmap, sys_mprotect, sys_madvise, sys_brk;
-syscall_fn sys_fd, sys_open, sys_openat, sys_poll;
+syscall_fn sys_mmap, sys_memory, sys_brk, sys_fd, sys_open, sys_poll;
 syscall_fn sys_exit, sys_clone, sys_futex, sys_arch_prctl;
 syscall_fn sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigreturn, sys_kill;
 

@@ -8,8 +8,6 @@
  * pages, of which the driver needs few, and so the count of free pages tells
  * every leak.
  */
-#include <string.h>
-
 #include "metal.h"
 
 #define MAX_ORDER	10
@@ -17,14 +15,10 @@
 struct page {
 	uint32_t	ref;		/* USER */
 	uint32_t	next, prev;	/* FREE */
-	uint8_t		order;
-	enum __attribute__((packed)) {
-		PG_RESERVED,
-		PG_FREE,		/* first of a free block */
-		PG_USED,		/* first of an allocated block */
-		PG_USER,		/* counted by ref */
-	} state;
+	uint8_t		order, state;
 };
+/* The first page of a free block, of an allocated one; counted by ref. */
+enum { PG_RESERVED, PG_FREE, PG_USED, PG_USER };
 
 static struct page *pages;
 static uint64_t npages;			/* frames, 0 .. npages-1 */
@@ -45,21 +39,12 @@ page_init(uint64_t where, uint64_t top)
 }
 
 static void
-list_push(uint32_t *head, uint32_t pfn)
-{
-	pages[pfn].prev = 0;
-	pages[pfn].next = *head;
-	if (*head != 0)
-		pages[*head].prev = pfn;
-	*head = pfn;
-}
-
-static void
-list_remove(uint32_t *head, uint32_t pfn)
+block_remove(uint32_t pfn)
 {
 	struct page *p = &pages[pfn];
 
-	*(p->prev != 0 ? &pages[p->prev].next : head) = p->next;
+	*(p->prev != 0 ? &pages[p->prev].next : &free_list[p->order]) =
+	    p->next;
 	if (p->next != 0)
 		pages[p->next].prev = p->prev;
 }
@@ -67,9 +52,13 @@ list_remove(uint32_t *head, uint32_t pfn)
 static void
 block_insert(uint32_t pfn, unsigned int order)
 {
-	pages[pfn].state = PG_FREE;
-	pages[pfn].order = order;
-	list_push(&free_list[order], pfn);
+	uint32_t *head = &free_list[order];
+
+	pages[pfn] = (struct page){ .next = *head, .order = order,
+	    .state = PG_FREE };
+	if (*head != 0)
+		pages[*head].prev = pfn;
+	*head = pfn;
 }
 
 /* Frees 2^order pages and joins them with free buddies. */
@@ -85,7 +74,7 @@ block_free(uint32_t pfn, unsigned int order)
 		if (buddy >= npages || pages[buddy].state != PG_FREE ||
 		    pages[buddy].order != order)
 			break;
-		list_remove(&free_list[order], buddy);
+		block_remove(buddy);
 		pages[buddy].state = PG_RESERVED;
 		pfn &= ~(1U << order);
 	}
@@ -97,15 +86,10 @@ void
 page_add(uint64_t start, uint64_t end)
 {
 	uint64_t pfn = round_up(start, PAGE_SIZE) / PAGE_SIZE;
-	uint64_t last = min(end / PAGE_SIZE, npages);
-	unsigned int o;
 
-	for (; pfn < last; pfn += 1UL << o) {
-		for (o = MAX_ORDER; pfn % (1UL << o) != 0 ||
-		    pfn + (1UL << o) > last; o--)
-			;
-		block_free(pfn, o);
-		pages_total += 1UL << o;
+	for (; pfn < min(end / PAGE_SIZE, npages); pfn++) {
+		block_free(pfn, 0);
+		pages_total++;
 	}
 }
 
@@ -120,7 +104,7 @@ host_page_alloc(unsigned int order)
 	if (o > MAX_ORDER)
 		return (NULL);
 	pfn = free_list[o];
-	list_remove(&free_list[o], pfn);
+	block_remove(pfn);
 	while (o-- > order)
 		block_insert(pfn + (1U << o), o);
 	pages[pfn].state = PG_USED;
@@ -136,37 +120,25 @@ host_page_free(void *va, unsigned int order)
 
 	if (pfn >= npages || pages[pfn].state != PG_USED ||
 	    pages[pfn].order != order)
-		panic("free of %p, order %u: not allocated so", va, order);
+		panic("free of page %#lx: not allocated like that", pfn);
 	block_free(pfn, order);
 }
 
 /*
- * References to pages of clients, 2^order at a time. The first reference
- * takes over what host_page_alloc() gave; then every page counts for itself,
- * so that blocks can be split and given back in pieces.
+ * Adds references to 2^order pages of clients, or takes them away. The first
+ * reference takes over what host_page_alloc() gave; then every page counts
+ * for itself, so that blocks can be split and given back in pieces.
  */
 void
-page_ref(uint64_t pa, unsigned int order)
+page_count(uint64_t pa, unsigned int order, int refs)
 {
-	struct page *p = &pages[pa / PAGE_SIZE];
-	unsigned int i;
+	uint64_t pfn = pa / PAGE_SIZE, end = pfn + (1UL << order);
 
-	for (i = 0; i < 1U << order; i++, p++) {
-		p->state = PG_USER;
-		p->ref++;
-	}
-}
-
-void
-page_unref(uint64_t pa, unsigned int order)
-{
-	uint64_t pfn = pa / PAGE_SIZE;
-	unsigned int i;
-
-	for (i = 0; i < 1U << order; i++, pfn++) {
-		if (pfn >= npages || pages[pfn].state != PG_USER)
+	for (; pfn < end; pfn++) {
+		if (refs < 0 && (pfn >= npages || pages[pfn].state != PG_USER))
 			panic("release of %#lx: not a client's page", pa);
-		if (--pages[pfn].ref == 0)
+		pages[pfn].state = PG_USER;
+		if ((pages[pfn].ref += refs) == 0)
 			block_free(pfn, 0);
 	}
 }

@@ -6,8 +6,6 @@
  * if the machine is still there, HLT for ever. Each port is unused on the
  * other machines.
  */
-#include <string.h>
-
 #include "metal.h"
 
 #define QEMU_EXIT	0xf4
@@ -18,17 +16,9 @@
 #define BIOS_AREA	0xe0000
 #define ACPI_SLP_EN	0x2000
 
-static uint16_t pm1[2];			/* PM1a and b control; 0: none */
-static uint16_t slp[2];			/* what to write there */
+static uint16_t pm1a, slp_a;		/* a port and what to write there */
 
-static uint32_t
-get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return (v);
-}
+#define get32(p) (*(const uint32_t __attribute__((aligned(1), may_alias)) *)(p))
 
 /* An ACPI table, with its length in *end; NULL: not in the direct map. */
 static const uint8_t *
@@ -54,7 +44,6 @@ power_init(void)
 {
 	const uint8_t *p = va_of(BIOS_AREA), *rsdt, *fadt = NULL, *s, *end;
 	const uint8_t *last = p + 0x20000;
-	int i;
 
 	while (p < last && memcmp(p, "RSD PTR ", 8) != 0)
 		p += 16;
@@ -70,11 +59,9 @@ power_init(void)
 	for (; s + 16 < end; s++)
 		if (memcmp(s, "_S5_\x12", 5) == 0) {
 			s += 7 + (s[5] >> 6);	/* PkgLength, NumElements */
-			for (i = 0; i < 2; i++) {
-				s += *s == 0x0a;	/* BytePrefix */
-				slp[i] = *s++ << 10 | ACPI_SLP_EN;
-				pm1[i] = get32(fadt + 64 + 4 * i);
-			}
+			s += *s == 0x0a;	/* BytePrefix */
+			slp_a = *s << 10 | ACPI_SLP_EN;
+			pm1a = get32(fadt + 64);
 			return;
 		}
 }
@@ -84,7 +71,6 @@ void
 machine_exit(int status)
 {
 	const char *s = "Shutdown";
-	int i;
 
 	cli();
 	if (status == EXIT_FAULT)
@@ -95,9 +81,8 @@ machine_exit(int status)
 	    min(QEMU_STATUS + status, QEMU_STATUS_MAX));
 	while (*s != '\0')
 		out8(BOCHS_SHUTDOWN, *s++);
-	for (i = 0; i < 2; i++)
-		if (pm1[i] != 0)
-			out16(pm1[i], slp[i]);
+	if (pm1a != 0)
+		out16(pm1a, slp_a);
 	kprintf("metal: it is safe to switch off\n");
 	for (;;)
 		__asm__ volatile("cli; hlt");

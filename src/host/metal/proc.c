@@ -1,10 +1,33 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * proc.c - the one client process: its start and end, its threads, futexes.
+ * proc.c - the one client process: from a static x86-64 ELF of the boot
+ * archive to its end, with its threads and futexes.
  */
-#include <string.h>
-
 #include "metal.h"
+
+#define ET_EXEC		2
+#define EM_X86_64	62
+#define PT_LOAD		1
+#define STACK_SIZE	0x100000UL	/* small: in 4 KiB pages */
+
+enum {
+	AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_ENTRY = 9,
+	AT_RANDOM = 25,
+};
+
+struct ehdr {
+	uint8_t		ident[16];
+	uint16_t	type, machine;
+	uint32_t	version;
+	uint64_t	entry, phoff, shoff;
+	uint32_t	flags;
+	uint16_t	ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+
+struct phdr {
+	uint32_t	type, flags;
+	uint64_t	offset, vaddr, paddr, filesz, memsz, align;
+};
 
 #define MAX_ARGS	64
 #define NOT_RUN		127		/* status: no such client */
@@ -14,10 +37,119 @@ enum {
 	CLONE_SETTLS = 0x80000, CLONE_PARENT_SETTID = 0x100000,
 	CLONE_CHILD_CLEARTID = 0x200000,
 };
-enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
+#define ARCH_SET_FS	0x1002
 enum { FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE = 3, FUTEX_CMD = 0x7f };
 
 struct proc proc;
+
+/* Maps a segment and fills it. Returns: 0, ENOEXEC, ENOMEM. */
+static int
+load_segment(const struct phdr *p, const char *image, uint64_t size)
+{
+	uint64_t va = round_down(p->vaddr, PAGE_SIZE);
+	uint64_t end = round_up(p->vaddr + p->memsz, PAGE_SIZE);
+	uint64_t prot = (p->flags & 4 ? PROT_READ : 0) | (p->flags & 2) |
+	    (p->flags & 1 ? PROT_EXEC : 0);
+
+	if (p->offset > size || p->filesz > size - p->offset ||
+	    p->filesz > p->memsz || end > USER_MAX || va >= end ||
+	    as_place(proc.as, va, end - va) != va)
+		return (ENOEXEC);
+	proc.heap = proc.brk = max(proc.heap, end);
+	if (as_range(AS_MAP, va, end, as_flags(PROT_WRITE)) != 0 ||
+	    host_copyout(image + p->offset, p->vaddr, p->filesz) != 0 ||
+	    as_range(AS_PROTECT, va, end, as_flags(prot)) != 0)
+		return (ENOMEM);
+	return (0);
+}
+
+/* Copies n bytes below *sp, aligned. The stack's pages appear by that. */
+static int
+push(uint64_t *sp, const void *data, size_t n, uint64_t align)
+{
+	*sp = round_down(*sp - n, align);
+	return (host_copyout(data, *sp, n));
+}
+
+/*
+ * The stack of a new program: strings, then from its end up argc, argv,
+ * envp and the auxiliary vector ("System V ABI AMD64" 3.4.1 "Initial Stack
+ * and Register State"). The 16 bytes at AT_RANDOM are not random: a run of
+ * the lab machine repeats exactly.
+ */
+static int
+push_args(char **argv, uint64_t argc, const struct ehdr *h, uint64_t phdr,
+    uint64_t *sp)
+{
+	const uint64_t random[2] = { rdtsc() * 0x9e3779b97f4a7c15, rdtsc() };
+	const uint64_t tail[] = {
+		0, 0,				/* ends of argv and envp */
+		AT_PHDR, phdr, AT_PHENT, h->phentsize, AT_PHNUM, h->phnum,
+		AT_PAGESZ, PAGE_SIZE, AT_ENTRY, h->entry,
+		AT_RANDOM, USER_MAX - sizeof(random), 0, 0,
+	};
+	uint64_t vec[MAX_ARGS + 24] = { argc }, n = argc + 1 + ARRAY_LEN(tail), i;
+	int error;
+
+	*sp = USER_MAX;
+	error = push(sp, random, sizeof(random), 16);
+	for (i = 0; i < argc && error == 0; i++) {
+		error = push(sp, argv[i], strnlen(argv[i], -1) + 1, 1);
+		vec[i + 1] = *sp;
+	}
+	if (error != 0)
+		return (error);
+	memcpy(&vec[argc + 1], tail, sizeof(tail));
+	*sp = round_down(*sp, 16UL) - n % 2 * 8;	/* for 16 in the end */
+	return (push(sp, vec, n * 8, 8));
+}
+
+/*
+ * Gives the calling thread an address space and registers.
+ * Returns: 0, ENOENT, ENOEXEC, ENOMEM.
+ */
+static int
+exec_load(char **argv, unsigned int argc, struct frame *f)
+{
+	const struct ehdr *h;
+	const struct phdr *p;
+	uint64_t phdr = 0, sp, size;
+	char path[LINE_MAX];
+	int i, error;
+
+	ksprintf(path, "/bin/%s", argv[0]);
+	if ((h = (const void *)archive_find(path, &size)) == NULL &&
+	    (h = (const void *)archive_find(argv[0], &size)) == NULL)
+		return (ENOENT);
+	if (size < sizeof(*h) || memcmp(h->ident, "\177ELF\2\1", 6) != 0 ||
+	    h->type != ET_EXEC || h->machine != EM_X86_64 ||
+	    h->phentsize != sizeof(*p) || h->phoff > size ||
+	    h->phnum * sizeof(*p) > size - h->phoff || h->entry >= USER_MAX)
+		return (ENOEXEC);
+	if ((proc.as = as_new()) == NULL)
+		return (ENOMEM);
+	write_cr(3, pa_of(proc.as->pml4));
+	p = (const void *)((const char *)h + h->phoff);
+	for (i = 0; i < h->phnum; i++, p++) {
+		if (p->type != PT_LOAD || p->memsz == 0)
+			continue;
+		if ((error = load_segment(p, (const char *)h, size)) != 0)
+			return (error);
+		if (h->phoff - p->offset < p->filesz)
+			phdr = h->phoff - p->offset + p->vaddr;
+	}
+	if (as_range(AS_MAP, USER_MAX - STACK_SIZE, USER_MAX,
+	    as_flags(PROT_WRITE)) != 0 ||
+	    as_range(AS_MAP, proc.heap, proc.heap + HEAP_SIZE,
+	    as_flags(PROT_WRITE)) != 0 ||
+	    push_args(argv, argc, h, phdr, &sp) != 0)
+		return (ENOMEM);
+	*f = (struct frame){
+		.vec = VEC_IRET, .rip = h->entry, .rsp = sp,
+		.cs = UCODE_SEL, .ss = UDATA_SEL, .rflags = RFLAGS_IF,
+	};
+	return (0);
+}
 
 /* Starts the client that the command line names, in the calling thread. */
 void
@@ -128,7 +260,6 @@ sys_clone(struct frame *f)
 	memcpy(t->fpu, cur->fpu, fpu_size);
 	t->mask = cur->mask;
 	t->fsbase = (flags & CLONE_SETTLS) != 0 ? f->r8 : cur->fsbase;
-	t->gsbase = cur->gsbase;
 	if ((flags & CLONE_CHILD_CLEARTID) != 0)
 		t->clear_tid = f->r10;
 	if ((flags & CLONE_PARENT_SETTID) != 0)
@@ -175,19 +306,14 @@ sys_futex(struct frame *f)
 	return (-ENOSYS);
 }
 
+/* ARCH_SET_FS: where the C library keeps a thread's own data. */
 long
 sys_arch_prctl(struct frame *f)
 {
-	bool fs = f->rdi == ARCH_SET_FS || f->rdi == ARCH_GET_FS;
-	uint64_t *base = fs ? &cur->fsbase : &cur->gsbase;
-
-	if (f->rdi == ARCH_GET_FS || f->rdi == ARCH_GET_GS)
-		return (-host_copyout(base, f->rsi, sizeof(*base)));
-	if (f->rdi != ARCH_SET_FS && f->rdi != ARCH_SET_GS)
+	if (f->rdi != ARCH_SET_FS)
 		return (-EINVAL);
 	if (f->rsi >= USER_MAX)
 		return (-EPERM);
-	*base = f->rsi;
-	wrmsr(fs ? MSR_FS_BASE : MSR_GS_BASE, *base);
+	wrmsr(MSR_FS_BASE, cur->fsbase = f->rsi);
 	return (0);
 }

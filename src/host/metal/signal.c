@@ -4,8 +4,6 @@
  * back to ring 3 with the stack layout of Linux x86-64. There is no
  * alternate stack.
  */
-#include <string.h>
-
 #include "metal.h"
 
 enum { SIG_DFL, SIG_IGN };
@@ -18,8 +16,7 @@ enum { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK };
 #define SI_TKILL	(-6)
 #define SEGV_MAPERR	1
 #define RED_ZONE	128
-#define SYS_TKILL	200
-#define SYS_TGKILL	234
+enum { SYS_KILL = 62, SYS_TGKILL = 234 };
 #define NREGS		15		/* r8 .. rcx of struct frame */
 /* What a client may change of RFLAGS: AC, NT, OF, DF, TF, SF ZF AF PF CF. */
 #define RFLAGS_USER	0x44dd5UL
@@ -98,10 +95,7 @@ push_frame(struct frame *f, int sig, const struct sigaction *act)
 		.restorer = act->restorer,
 		.uc = {
 			.rsp = f->rsp, .rip = f->rip, .rflags = f->rflags,
-			.cs = UCODE_SEL, .ss = UDATA_SEL,
-			.err = f->err, .trapno = f->vec,
-			.cr2 = cur->fault_addr, .fpstate = fp,
-			.mask = cur->mask,
+			.fpstate = fp, .mask = cur->mask,
 		},
 		.info = {
 			.signo = sig, .code = fault ? SEGV_MAPERR : SI_TKILL,
@@ -141,15 +135,12 @@ signal_deliver(struct frame *f)
 	*((cur->pending & SIGBIT(sig)) != 0 ? &cur->pending : &proc.pending) &=
 	    ~SIGBIT(sig);
 	act = proc.act[sig];
-	if (f->vec == VEC_SYSCALL && f->rax == -(uint64_t)ERESTART) {
-		f->rax = -EINTR;
-		if (ignored(sig) || (act.flags & SA_RESTART) != 0) {
-			f->rax = f->err;
-			f->rip -= 2;		/* SYSCALL is 0F 05 */
-		}
-	}
 	if (ignored(sig))
 		return;
+	if (f->vec == VEC_RESTART && (act.flags & SA_RESTART) == 0) {
+		f->rax = -EINTR;
+		f->rip += SYSCALL_LEN;
+	}
 	if (act.handler != SIG_DFL && push_frame(f, sig, &act) == 0) {
 		cur->mask |= (act.mask | (act.flags & SA_NODEFER ? 0 :
 		    SIGBIT(sig))) & ~UNBLOCKABLE;
@@ -230,24 +221,23 @@ sys_rt_sigprocmask(struct frame *f)
 
 /*
  * kill(pid), tkill(tid), tgkill(pid, tid). There is one process; its id is
- * 1, and 0 and -1 mean it as well.
+ * 1, and for kill() 0 and -1 mean it as well.
  */
 long
 sys_kill(struct frame *f)
 {
-	bool tg = f->rax == SYS_TGKILL, process = !tg && f->rax != SYS_TKILL;
+	bool kill = f->rax == SYS_KILL, tg = f->rax == SYS_TGKILL;
+	int id = tg ? f->rsi : f->rdi;
 	uint64_t sig = tg ? f->rdx : f->rsi;
-	int tid = tg ? f->rsi : f->rdi;
 	struct thread *t = NULL;
 
 	if (sig > NSIG)
 		return (-EINVAL);
-	if (process || tg)
-		if ((int)f->rdi > 1 || (int)f->rdi < -1)
-			return (-ESRCH);
-	if (!process) {
+	if (kill ? id > 1 || id < -1 : tg && f->rdi != 1)
+		return (-ESRCH);
+	if (!kill) {
 		FOREACH_THREAD(t)
-			if (t->tid == tid && t->state != T_DEAD)
+			if (t->tid == id && t->state != T_DEAD)
 				break;
 		if (t == NULL)
 			return (-ESRCH);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* string.c - the compiler, the driver and the kernel want these. */
-#include <string.h>
-
 #include "metal.h"
 
 /* Eight bytes at a time: under an emulator each repetition is one step. */
@@ -13,20 +11,6 @@ memcpy(void *restrict dst, const void *restrict src, size_t n)
 
 	__asm__ volatile("rep movsq; mov %3, %2; rep movsb"
 	    : "+D"(d), "+S"(src), "+c"(q) : "r"(n & 7) : "memory");
-	return (dst);
-}
-
-/* As memcpy(), for ranges that overlap. */
-void *
-memmove(void *dst, const void *src, size_t n)
-{
-	char *d = (char *)dst + n - 1;
-	const char *s = (const char *)src + n - 1;
-
-	if ((uintptr_t)dst - (uintptr_t)src >= n)
-		return (memcpy(dst, src, n));
-	__asm__ volatile("std; rep movsb; cld"
-	    : "+D"(d), "+S"(s), "+c"(n) : : "memory");
 	return (dst);
 }
 

@@ -2,15 +2,12 @@
 /*
  * syscall.c - the system calls' table, and those of a few lines.
  */
-#include <string.h>
-
 #include "metal.h"
 
-enum { TIMER_ABSTIME = 1, CLOCK_MAX = 11 };
-enum { RLIMIT_STACK = 3, RLIMIT_NOFILE = 7, RLIMIT_MEMLOCK = 8 };
+enum { TIMER_ABSTIME = 1, CLOCK_MAX = 11, RLIMIT_MEMLOCK = 8 };
 enum {
 	SYS_SCHED_YIELD = 24, SYS_GETPID = 39, SYS_GETTID = 186,
-	SYS_SET_TID_ADDRESS = 218, SYS_EXIT_GROUP = 231,
+	SYS_SET_TID_ADDRESS = 218, SYS_CLOCK_NANOSLEEP = 230, SYS_EXIT_GROUP = 231,
 };
 
 /* Nanoseconds of a struct timespec. Returns: 0, EFAULT, EINVAL. */
@@ -43,36 +40,24 @@ sys_clock_gettime(struct frame *f)
 	    -time_copyout(host_time_ns(), f->rsi));
 }
 
-static long
-nanosleep(uint64_t uts, uint64_t urem, bool absolute)
-{
-	uint64_t deadline;
-	int error;
-
-	if ((error = time_copyin(uts, &deadline)) != 0)
-		return (-error);
-	deadline += absolute ? 0 : host_time_ns();
-	while (host_time_ns() < deadline) {
-		if (sleep_on(cur, deadline, true) != EINTR)
-			continue;
-		if (urem != 0 && !absolute && time_copyout(deadline -
-		    min(host_time_ns(), deadline), urem) != 0)
-			return (-EFAULT);
-		return (-EINTR);
-	}
-	return (0);
-}
-
+/* nanosleep(ts, left) and clock_nanosleep(clock, flags, ts, left). */
 static long
 sys_nanosleep(struct frame *f)
 {
-	return (nanosleep(f->rdi, f->rsi, false));
-}
+	bool clock = f->rax == SYS_CLOCK_NANOSLEEP;
+	bool absolute = clock && (f->rsi & TIMER_ABSTIME) != 0;
+	uint64_t deadline, left = clock ? f->r10 : f->rsi;
+	int error = time_copyin(clock ? f->rdx : f->rdi, &deadline);
 
-static long
-sys_clock_nanosleep(struct frame *f)
-{
-	return (nanosleep(f->rdx, f->r10, f->rsi & TIMER_ABSTIME));
+	if (error != 0)
+		return (-error);
+	deadline += absolute ? 0 : host_time_ns();
+	while (host_time_ns() < deadline)
+		if (sleep_on(cur, deadline, true) == EINTR)
+			return (left != 0 && !absolute &&
+			    time_copyout(deadline - min(host_time_ns(),
+			    deadline), left) != 0 ? -EFAULT : -EINTR);
+	return (0);
 }
 
 /* Repeatable, not secret: the lab machine has no use for real randomness. */
@@ -96,10 +81,8 @@ sys_prlimit(struct frame *f)
 {
 	uint64_t lim[2];
 
-	lim[0] = f->rsi == RLIMIT_STACK ? 1UL << 20 :
-	    f->rsi == RLIMIT_NOFILE ? 64 :
-	    f->rsi == RLIMIT_MEMLOCK ? pages_total * PAGE_SIZE : UINT64_MAX;
-	lim[1] = lim[0];
+	lim[0] = lim[1] = f->rsi == RLIMIT_MEMLOCK ? pages_total * PAGE_SIZE :
+	    UINT64_MAX;
 	if (f->rdx != 0)
 		return (-EPERM);
 	return (f->r10 == 0 ? 0 : -host_copyout(lim, f->r10, sizeof(lim)));
@@ -146,16 +129,17 @@ static syscall_fn *const table[] = {
 	[16] = sys_fd, [19] = sys_fd, [20] = sys_fd,
 	/* dup, dup2, fcntl, dup3 */
 	[32] = sys_fd, [33] = sys_fd, [72] = sys_fd, [292] = sys_fd,
-	[2] = sys_open, [257] = sys_openat, [7] = sys_poll,
-	[9] = sys_mmap, [10] = sys_mprotect, [11] = sys_munmap,
-	[12] = sys_brk, [28] = sys_madvise,
+	[2] = sys_open, [257] = sys_open, [7] = sys_poll,
+	/* mprotect, munmap, madvise */
+	[10] = sys_memory, [11] = sys_memory, [28] = sys_memory,
+	[9] = sys_mmap, [12] = sys_brk,
 	[13] = sys_rt_sigaction, [14] = sys_rt_sigprocmask,
 	[15] = sys_rt_sigreturn,
 	/* kill, tkill, tgkill */
 	[62] = sys_kill, [200] = sys_kill, [234] = sys_kill,
 	[35] = sys_nanosleep, [56] = sys_clone, [60] = sys_exit,
 	[158] = sys_arch_prctl, [202] = sys_futex,
-	[228] = sys_clock_gettime, [230] = sys_clock_nanosleep,
+	[228] = sys_clock_gettime, [SYS_CLOCK_NANOSLEEP] = sys_nanosleep,
 	[302] = sys_prlimit, [318] = sys_getrandom,
 	[SYS_SCHED_YIELD] = sys_simple, [SYS_GETPID] = sys_simple,
 	[SYS_GETTID] = sys_simple, [SYS_SET_TID_ADDRESS] = sys_simple,
@@ -166,8 +150,8 @@ static syscall_fn *const table[] = {
 };
 
 /*
- * Number in RAX, arguments in RDI RSI RDX R10 R8 R9. -ERESTART stays for
- * signal_deliver() if there is a signal; else the call is made again.
+ * Number in RAX, arguments in RDI RSI RDX R10 R8 R9. A call that a signal
+ * has broken off is made again, unless signal_deliver() decides otherwise.
  */
 void
 syscall_dispatch(struct frame *f)
@@ -175,10 +159,10 @@ syscall_dispatch(struct frame *f)
 	syscall_fn *fn = f->rax < ARRAY_LEN(table) ? table[f->rax] : NULL;
 
 	f->rax = fn != NULL ? fn(f) : no_syscall(f);
-	if (f->rax == -(uint64_t)ERESTART && f->vec == VEC_SYSCALL &&
-	    !signal_pending(cur)) {
+	if (f->rax == -(uint64_t)ERESTART) {
 		f->rax = f->err;
-		f->rip -= 2;		/* SYSCALL is 0F 05 */
+		f->rip -= SYSCALL_LEN;
+		f->vec = VEC_RESTART;
 	}
 	user_return(f);
 }

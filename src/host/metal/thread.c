@@ -6,62 +6,68 @@
  * kernel sleeps or yields. A thread sleeps on an address ("channel") until
  * somebody names that address, its deadline passes, or a signal comes.
  */
-#include <string.h>
-
 #include "metal.h"
 
 #define MAX_THREADS	128
 #define THREAD_ORDER	2
 #define KSTACK_SLOT	(PAGE_SIZE << THREAD_ORDER)
+#define SLOT_PTE(slot)	pt_walk(KSTACKS + (slot) * KSTACK_SLOT, 1)
 #define FPU_AREA	1024		/* in the page of the struct */
 
 struct thread *cur;
 struct thread *fpu_owner;
 volatile bool resched;
 static struct thread *zombie;		/* dead, its stack still in use */
-static struct thread *slots[MAX_THREADS];
 
 /*
  * A thread is one block: a page for its struct and FPU state, then its
  * kernel stack. The stack is used through a slot of linear addresses whose
  * first page is not mapped, so that an overflow is a #DF and not a corrupted
- * neighbour. It will call fn with its frame, then enter ring 3 with what fn
- * left there.
- * Returns: NULL, no memory or too many threads.
+ * neighbour. This maps a slot, or with pa 0 unmaps it.
+ */
+static void
+slot_map(int slot, uint64_t pa)
+{
+	uint64_t va = KSTACKS + slot * KSTACK_SLOT, *pte = SLOT_PTE(slot), i;
+
+	for (i = 1; i < 1 << THREAD_ORDER; i++) {
+		pte[i] = pa == 0 ? 0 : (pa + i * PAGE_SIZE) | PTE_P | PTE_W |
+		    PTE_G | cpu_nx;
+		__asm__ volatile("invlpg (%0)" : : "r"(va + i * PAGE_SIZE));
+	}
+}
+
+/*
+ * A thread that will call fn with its frame, then enter ring 3 with what fn
+ * left there. Returns: NULL, no memory or too many threads.
  */
 struct thread *
 thread_create(void (*fn)(struct frame *))
 {
-	uint64_t base = KSTACKS, *pte, *sp, i;
 	static int last_tid;
 	struct thread *t;
+	uint64_t *sp;
 	int slot = 0;
 
-	while (slot < MAX_THREADS && slots[slot] != NULL)
+	while (slot < MAX_THREADS && SLOT_PTE(slot)[1] != 0)
 		slot++;
 	if (slot == MAX_THREADS || (t = host_page_alloc(THREAD_ORDER)) == NULL)
 		return (NULL);
-	slots[slot] = t;
-	base += slot * KSTACK_SLOT;
-	pte = pt_walk(base, 1);
-	for (i = 1; i < 1 << THREAD_ORDER; i++)
-		pte[i] = (pa_of(t) + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_G |
-		    cpu_nx;
+	slot_map(slot, pa_of(t));
+	t->slot = slot;
 	t->tid = ++last_tid;
 	t->fpu = (char *)t + FPU_AREA;
 	fpu_fresh(t->fpu);
-	t->frame = (struct frame *)(base + KSTACK_SLOT) - 1;
+	t->frame = (struct frame *)(KSTACKS + (slot + 1) * KSTACK_SLOT) - 1;
 
 	/* What switch_to() pops: r15 r14 r13 r12 rbx rbp, return address. */
 	sp = (uint64_t *)t->frame - 7;
 	sp[3] = (uint64_t)fn;
 	sp[6] = (uint64_t)thread_tramp;
 	t->ksp = (uint64_t)sp;
-	t->next = t;
-	if (cur != NULL) {
-		t->next = cur->next;
+	t->next = cur != NULL ? cur->next : t;
+	if (cur != NULL)
 		cur->next = t;
-	}
 	return (t);
 }
 
@@ -69,19 +75,12 @@ thread_create(void (*fn)(struct frame *))
 static void
 reap(void)
 {
-	uint64_t va = round_down((uint64_t)zombie->frame, KSTACK_SLOT), *pte;
 	struct thread *prev = cur;
-	int i;
 
 	while (prev->next != zombie)
 		prev = prev->next;
 	prev->next = zombie->next;
-	pte = pt_walk(va, 1);
-	for (i = 0; i < 1 << THREAD_ORDER; i++, va += PAGE_SIZE) {
-		pte[i] = 0;
-		__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-	}
-	slots[(va - KSTACKS) / KSTACK_SLOT - 1] = NULL;
+	slot_map(zombie->slot, 0);
 	host_page_free(zombie, THREAD_ORDER);
 	zombie = NULL;
 }
@@ -109,19 +108,17 @@ switch_thread(struct thread *t)
 	cpu_set_stack((uint64_t)(t->frame + 1));
 	if (t->fsbase != from->fsbase)
 		wrmsr(MSR_FS_BASE, t->fsbase);
-	if (t->gsbase != from->gsbase)
-		wrmsr(MSR_GS_BASE, t->gsbase);
 	switch_to(&from->ksp, t->ksp);
 }
 
 /* Leaves the boot stack for good. The slots' tables are made, to stay. */
 void
-thread_start_first(void (*fn)(struct frame *))
+thread_first(void (*fn)(struct frame *))
 {
 	int slot;
 
 	for (slot = 0; slot < MAX_THREADS; slot++)
-		if (pt_walk(KSTACKS + slot * KSTACK_SLOT, 1) == NULL)
+		if (SLOT_PTE(slot) == NULL)
 			panic("no memory for kernel stacks");
 	cli();
 	switch_thread(thread_create(fn));

@@ -34,17 +34,6 @@ pic_init(void)
 	}
 }
 
-/* The TSC just after a tick: a halted CPU wakes at once. */
-static uint64_t
-tsc_at_tick(void)
-{
-	uint64_t t = ticks;
-
-	while (ticks == t)
-		wait_irq();
-	return (rdtsc());
-}
-
 /*
  * The TSC's frequency from the PIT's, rounded to four digits: waking up
  * takes a few instructions more or less. Halting instead of polling costs an
@@ -53,15 +42,18 @@ tsc_at_tick(void)
 void
 time_init(void)
 {
-	uint64_t start, unit;
+	uint64_t start = 0, unit, t;
 
 	pic_init();
 	out8(0x43, 0x34);		/* channel 0, rate generator */
 	out8(0x40, PIT_COUNT & 0xff);
 	out8(0x40, PIT_COUNT >> 8);
-	start = tsc_at_tick();
-	while (ticks < 1 + CALIBRATE)
-		tsc_base = tsc_at_tick();
+	for (t = 0; t <= CALIBRATE; t++) {
+		while (ticks == t)
+			wait_irq();
+		tsc_base = rdtsc();
+		start = t == 0 ? tsc_base : start;
+	}
 	tsc_hz = (tsc_base - start) * PIT_HZ / (PIT_COUNT * CALIBRATE);
 	for (unit = 1; tsc_hz / unit >= 10000; unit *= 10)
 		;
@@ -84,24 +76,18 @@ host_time_ns(void)
 
 /*
  * Interrupts only leave a note: the scheduler acts on it when the kernel is
- * done or yields. IRQ 7 and 15 without their in-service bit are spurious
- * (8259A data sheet, "Default IR7 routine").
+ * done or yields. One that is masked is spurious and gets no end of
+ * interrupt (8259A data sheet, "Default IR7 routine").
  */
 void
 irq_handle(unsigned int irq)
 {
-	uint16_t pic = irq < 8 ? PIC1 : PIC2;
-
-	out8(pic, 0x0b);		/* read the in-service register */
-	if (irq % 8 == 7 && (in8(pic) & 0x80) == 0)
-		pic = PIC1;
-	else
-		out8(pic, PIC_EOI);
-	if (irq >= 8)
-		out8(PIC1, PIC_EOI);
-	if (irq == IRQ_TIMER) {
+	if (irq != IRQ_TIMER && irq != IRQ_COM1)
+		return;
+	out8(PIC1, PIC_EOI);
+	resched = true;
+	if (irq == IRQ_TIMER)
 		ticks++;
-		resched = true;
-	} else if (irq == IRQ_COM1)
+	else
 		tty_irq();
 }

@@ -2,15 +2,10 @@
 /*
  * trap.c - what happens on an exception, an interrupt and a system call.
  */
-#include <string.h>
-
 #include "metal.h"
 
-#define PF_WRITE	0x02		/* error code of #PF */
-#define PF_FETCH	0x10
-#define MSR_MCG_CAP	0x179
-#define MSR_MCG_STATUS	0x17a
-#define MSR_MC0_STATUS	0x401
+enum { PF_WRITE = 0x02, PF_FETCH = 0x10 };	/* error code of #PF */
+enum { MSR_MCG_CAP = 0x179, MSR_MCG_STATUS, MSR_MC0_STATUS = 0x401 };
 
 static bool panicking;
 
@@ -22,12 +17,8 @@ print_symbol(uint64_t addr)
 
 	while (i + 1 < nksyms && ksyms[i + 1].addr <= addr)
 		i++;
-	if (nksyms > 0 && addr >= (uint64_t)kern_text &&
-	    addr < (uint64_t)kern_rodata)
-		kprintf("  %016lx %s+%#lx\n", addr, ksyms[i].name,
-		    addr - ksyms[i].addr);
-	else
-		kprintf("  %016lx\n", addr);
+	kprintf("  %016lx %s+%#lx\n", addr, ksyms[i].name,
+	    addr - ksyms[i].addr);
 }
 
 /* Follows the frame pointers and prints the return addresses. */
@@ -36,13 +27,9 @@ backtrace(uint64_t fp)
 {
 	uint64_t next, ret;
 
-	for (; fp >= DIRECT && fp % 8 == 0; fp = next) {
-		if (!peek64(fp, &next) || !peek64(fp + 8, &ret) || ret == 0)
-			break;
+	for (; fp >= DIRECT && fp % 8 == 0 && peek64(fp, &next) &&
+	    peek64(fp + 8, &ret) && ret != 0; fp = next > fp ? next : 0)
 		print_symbol(ret);
-		if (next <= fp)
-			break;
-	}
 }
 
 /* A broken invariant of the kernel or the driver. */
@@ -69,25 +56,21 @@ static void __attribute__((noreturn))
 kernel_fault(const struct frame *f)
 {
 	static const char names[][4] = {
-		"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF",
-		"-9-", "#TS", "#NP", "#SS", "#GP", "#PF", "-15", "#MF", "#AC",
-		"#MC", "#XM", "#VE", "#CP",
+		"r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15", "rdi",
+		"rsi", "rbp", "rbx", "rdx", "rax", "rcx", "vec", "err", "rip",
+		"cs ", "rfl", "rsp", "ss ",
 	};
+	unsigned int i;
 
 	if (panicking)
 		machine_exit(EXIT_FAULT);
 	panicking = true;
-	kprintf("\nmetal: host fault: %s (vector %lu, error %#lx) in the "
-	    "kernel\n", f->vec < ARRAY_LEN(names) ? names[f->vec] : "?",
-	    f->vec, f->err);
-	kprintf("rip %016lx  rsp %016lx  rfl %016lx  cr2 %016lx\n"
-	    "rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n"
-	    "rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n"
-	    "r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n"
-	    "r13 %016lx  r14 %016lx  r15 %016lx  cr3 %016lx\n",
-	    f->rip, f->rsp, f->rflags, read_cr(2), f->rax, f->rbx, f->rcx,
-	    f->rdx, f->rsi, f->rdi, f->rbp, f->r8, f->r9, f->r10, f->r11,
-	    f->r12, f->r13, f->r14, f->r15, read_cr(3));
+	kprintf("\nmetal: host fault: exception %lu, error %#lx, in the "
+	    "kernel\n", f->vec, f->err);
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		kprintf("%s %016lx%s", names[i], ((const uint64_t *)f)[i],
+		    i % 4 == 3 ? "\n" : "  ");
+	kprintf("cr2 %016lx  cr3 %016lx\n", read_cr(2), read_cr(3));
 	print_symbol(f->rip);
 	backtrace(f->rbp);
 	machine_exit(EXIT_FAULT);
@@ -106,8 +89,9 @@ page_fault(struct frame *f)
 	int error = EFAULT;
 
 	if ((FROM_USER(f) || copy) && va < USER_MAX && proc.as != NULL)
-		error = as_fault(proc.as, va, f->err & PF_WRITE,
-		    f->err & PF_FETCH);
+		error = as_fault(proc.as, va,
+		    PTE_U | (f->err & PF_WRITE ? PTE_W : 0),
+		    f->err & PF_FETCH ? PTE_NX : 0);
 	if (error == 0)
 		return (true);
 	if (copy && va < USER_MAX)
@@ -116,25 +100,12 @@ page_fault(struct frame *f)
 		f->rip = (uint64_t)peek_fault;
 	else if (!FROM_USER(f))
 		return (false);
-	else if (error == ENOMEM) {
-		kprintf("metal: out of memory at %#lx\n", va);
-		signal_force(SIGKILL, va);
-	} else
-		signal_force(SIGSEGV, va);
+	else {
+		if (error == ENOMEM)
+			kprintf("metal: out of memory at %#lx\n", va);
+		signal_force(error == ENOMEM ? SIGKILL : SIGSEGV, va);
+	}
 	return (true);
-}
-
-/* An exception in ring 3 is a signal, with Linux's choice of number. */
-static void
-user_fault(const struct frame *f)
-{
-	static const uint8_t signals[VEC_IRQ0] = {
-		[0] = SIGFPE, [1] = SIGTRAP, [3] = SIGTRAP, [6] = SIGILL,
-		[12] = SIGBUS, [16] = SIGFPE, [17] = SIGBUS, [19] = SIGFPE,
-	};
-
-	signal_force(signals[f->vec] != 0 ? signals[f->vec] : SIGSEGV,
-	    f->rip);
 }
 
 /*
@@ -167,10 +138,18 @@ host_mce(void)
 	panic("machine check, status %#lx", rdmsr(MSR_MCG_STATUS));
 }
 
-/* Every vector comes here, interrupts off. */
+/*
+ * Every vector comes here, interrupts off. An exception in ring 3 is a
+ * signal, with Linux's choice of number.
+ */
 void
 trap(struct frame *f)
 {
+	static const uint8_t signals[VEC_IRQ0] = {
+		[0] = SIGFPE, [1] = SIGTRAP, [3] = SIGTRAP, [6] = SIGILL,
+		[12] = SIGBUS, [16] = SIGFPE, [17] = SIGBUS, [19] = SIGFPE,
+	};
+
 	if (cpu_smap)		/* the CPU does not clear AC by itself */
 		__asm__ volatile("clac" ::: "memory");
 	if (f->vec == VEC_NMI) {
@@ -184,7 +163,8 @@ trap(struct frame *f)
 	else if (f->vec == VEC_PF ? !page_fault(f) : !FROM_USER(f))
 		kernel_fault(f);
 	else if (f->vec != VEC_PF)
-		user_fault(f);
+		signal_force(signals[f->vec] ? signals[f->vec] : SIGSEGV,
+		    f->rip);
 	if (FROM_USER(f))
 		user_return(f);
 }
@@ -206,8 +186,7 @@ user_return(struct frame *f)
 		cli();
 	}
 	if (fpu_owner != cur) {
-		if (fpu_owner != NULL)
-			fpu_store(fpu_owner->fpu);
+		host_fpu_begin();
 		fpu_load(cur->fpu);
 		fpu_owner = cur;
 	}
