@@ -96,6 +96,9 @@ void	poke(int thread);
 /* Sleeps; how long is a lower bound only. */
 void	pause_ms(unsigned int ms);
 
+/* Whether QEMU's emulation is the CPU: its deviations are not asserted. */
+bool	under_tcg(void);
+
 /* The metal host's free pages; false where there is no /proc/metal. */
 bool	host_free_pages(uint64_t *pages);
 

@@ -2,8 +2,6 @@
 /*
  * exit_util.c - what the clauses that run guests share; see exit_util.h.
  */
-#include <cpuid.h>
-
 #include "exit_util.h"
 
 uint64_t
@@ -197,16 +195,4 @@ set_gpr(struct client_vm *v, int reg, uint64_t value)
 	vrs.vrs_gprs[reg] = value;
 	CHECK_EQ(client_ioc_writeregs(v->fd, v->id, v->vcpu, VM_RWREGS_GPRS,
 	    &vrs), 0);
-}
-
-bool
-under_tcg(void)
-{
-	unsigned int a, b, c, d;
-
-	__cpuid(1, a, b, c, d);
-	if ((c & 0x80000000) == 0)
-		return (false);
-	__cpuid(0x40000000, a, b, c, d);
-	return (b == 0x54474354 && c == 0x43544743 && d == 0x47435447);
 }

@@ -65,9 +65,6 @@ void	runner_join(struct runner *);
 /* Waits until INFO shows that state; the guard ends what never comes. */
 void	wait_state(const struct client_vm *, uint32_t vcpu, int state);
 
-/* Whether QEMU's emulation is the CPU: its deviations are not asserted. */
-bool	under_tcg(void);
-
 /* The general registers, changed by WRITEREGS. */
 void	set_gpr(struct client_vm *, int reg, uint64_t value);
 
