@@ -2,7 +2,7 @@
 /*
  * cr-forms - MOV CR with every register, CLTS, LMSW and SMSW in all forms.
  *
- * Exercises: operand decoding where the CPU gives none.
+ * Exercises: operand decoding where the CPU gives none; ARG 0 is or-ed to CR0.
  * Expected exits: VALUE of what CR1, CR5 and CR15 trap; DONE.
  * Why: a MOV with the wrong register would still look like one.
  */
@@ -57,6 +57,7 @@
 
 	GUEST_BEGIN GUEST_LONG
 	TRAPS
+	CR0_ARG
 	movq	%cr0, %rax
 	movq	%rax, cr0
 	movq	%cr4, %rax

@@ -2,7 +2,7 @@
 /*
  * decode-real - the same for 16-bit code whose CS is not 0.
  *
- * Exercises: CS.base in the fetch; 16-bit and, by prefix, 32-bit addresses
+ * Exercises: ARG 0 is or-ed to CR0; CS.base in the fetch; 16-bit and, by prefix, 32-bit addresses
  *	of LMSW and SMSW, segment overrides; MOV CR through 32-bit registers.
  * Expected exits: VALUE of each STEP; DONE.
  * Why: sixteen addressing modes that no 64-bit guest has.
@@ -48,6 +48,7 @@
 
 	GUEST_BEGIN GUEST_REAL
 	TRAPS
+	CR0_ARG
 	xorl	%ebp, %ebp
 	movw	$WORD - 0x20, %bx
 	movw	$0x20, %si
@@ -77,7 +78,8 @@
 	movl	$0x5555aaaa, %ecx
 	movl	%cr0, %ecx
 	shrl	$16, %ecx
-	jz	1f
+	cmpw	ARG(0) + 2, %cx
+	je	1f
 	FAIL
 
 1:	ljmpw	$0x780, $2f - 0x7800		/* traps resume with that CS */

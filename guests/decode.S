@@ -2,7 +2,8 @@
 /*
  * decode - instructions that exit, laden with prefixes, in 64-bit mode.
  *
- * Exercises: lengths to 15 bytes, by single-stepping; LOCK MOV CR0, which is
+ * Exercises: ARG 0 is or-ed to CR0;
+ *	lengths to 15 bytes, by single-stepping; LOCK MOV CR0, which is
  *	CR8 or #UD but never CR0; MOV CR with a memory ModRM; code written
  *	just before it runs, across pages that lie apart, before a page that
  *	is not there, and at a linear address which is no physical one.
@@ -28,6 +29,7 @@
 
 	GUEST_BEGIN GUEST_LONG
 	TRAPS
+	CR0_ARG
 	STEP	.byte 0x66, 0x0f, 0xa2			/* cpuid */
 	STEP	.byte 0xf2, 0x0f, 0xa2
 	STEP	.byte 0xf3, 0x48, 0x0f, 0xa2

@@ -2,7 +2,7 @@
 /*
  * step - single steps through instructions that the driver finishes.
  *
- * Exercises: RFLAGS.TF over NOP, CPUID, RDMSR, WRMSR, OUT and IN that no
+ * Exercises: ARG 0 is or-ed to CR0; RFLAGS.TF over NOP, CPUID, RDMSR, WRMSR, OUT and IN that no
  *	client sees, OUT 0x70 and IN 0x71, MOV from and to CR0, MOV to CR4,
  *	MOV from DR0, INVD, WBINVD, CLTS, SMSW, and a RDMSR that faults.
  * Expected exits: VALUE of each, DR6 as VALUE behind the first two and the
@@ -20,6 +20,7 @@
 
 	GUEST_BEGIN GUEST_LONG
 	TRAPS
+	CR0_ARG
 	STEP	nop
 	DR6
 	STEP	cpuid

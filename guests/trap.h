@@ -54,6 +54,19 @@
 .Lmark\@:
 .endm
 
+/* Sets the bits of ARG 0 in CR0: with CD, every read of CR0 is emulated. */
+.macro CR0_ARG
+.if GUEST_MODE == GUEST_LONG
+	movq	%cr0, %rax
+	orl	ARG(0), %eax
+	movq	%rax, %cr0
+.else
+	movl	%cr0, %eax
+	orl	ARG(0), %eax
+	movl	%eax, %cr0
+.endif
+.endm
+
 /* Reports a 64-bit value in RCX, low half first. Long mode. */
 .macro REPORT64
 	movl	%ecx, %eax

@@ -76,10 +76,14 @@ cr3(void)
 		RUN_VALUES(v, GP0);
 }
 
+/* Twice: CD is the host's, so with it set reads of CR0 are emulated too. */
 static void
 cr_forms(void)
 {
+	static const uint64_t cd[8] = { CR0_CD };
+
 	RUN_VALUES(new_guest("cr-forms", NULL), UD, UD, UD);
+	RUN_VALUES(new_guest("cr-forms", cd), UD, UD, UD);
 }
 
 /* Up to OUT 0x70, where CR8 is 15. */

@@ -153,9 +153,9 @@ deliver_nowhere(void)
 }
 
 static void
-step(void)
+step_with(const uint64_t *args)
 {
-	struct client_vm *v = new_guest("step", NULL);
+	struct client_vm *v = new_guest("step", args);
 	static const uint32_t before[] = {
 		DB(1), 0xffff4ff0,		/* NOP: native */
 		DB(2), 0xffff4ff0,		/* CPUID */
@@ -183,6 +183,15 @@ step(void)
 		CHECK_EQ(run_value(v), after[i]);
 	}
 	run_done(v);
+}
+
+static void
+step(void)
+{
+	static const uint64_t cd[8] = { CR0_CD };
+
+	step_with(NULL);
+	step_with(cd);
 }
 
 static struct runner r;

@@ -58,10 +58,13 @@ cache(void)
 	CHECK_EQ(*(uint32_t *)(v->mem + 0x30000), 0xcafef00d);
 }
 
+/* With CR0.CD set, reads of CR0 are emulated too. */
+static const uint64_t cd[8] = { CR0_CD };
+
 static void
-decode(void)
+decode_with(const uint64_t *args)
 {
-	struct client_vm *v = new_guest("decode", NULL);
+	struct client_vm *v = new_guest("decode", args);
 	static const uint32_t want[] = {
 		DB(3), DB(3), DB(4), DB(10), DB(4), DB(15), GP0,
 		DB(4), DB(4), DB(4), DB(4), DB(9), DB(3), DB(3), 1,
@@ -84,9 +87,18 @@ decode(void)
 }
 
 static void
+decode(void)
+{
+	decode_with(NULL);
+	decode_with(cd);
+}
+
+static void
 decode_real(void)
 {
 	RUN_VALUES(new_guest("decode-real", NULL), DB(2), DB(5), DB(2),
+	    DB(4), DB(5), DB(2));
+	RUN_VALUES(new_guest("decode-real", cd), DB(2), DB(5), DB(2),
 	    DB(4), DB(5), DB(2));
 }
 

@@ -19,6 +19,7 @@
 #define TRAP(vector, error, len) \
 	((uint32_t)(len) << 24 | (uint32_t)(error) << 8 | (vector))
 
+#define CR0_CD		0x40000000
 #define CPUID_EBX_40000000	0x6e65704f	/* "Open" */
 
 extern const struct clause exit_io[], exit_run[], exit_intr[], exit_event[],
