@@ -28,7 +28,8 @@ METAL_CFLAGS := $(CFLAGS_COMMON) -std=gnu11 -ffreestanding -fno-pic -no-pie \
 		-fno-stack-protector -fcf-protection=none \
 		-fno-omit-frame-pointer -fno-optimize-sibling-calls \
 		-fno-asynchronous-unwind-tables -fno-common \
-		-fno-tree-loop-distribute-patterns -Wframe-larger-than=2048
+		$(if $(findstring clang,$(CC)),-fno-builtin,\
+		-fno-tree-loop-distribute-patterns) -Wframe-larger-than=2048
 METAL_LDFLAGS := -nostdlib -static -no-pie -Wl,-T,$(METAL_DIR)/metal.ld \
 		 -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 		 -Wl,--no-warn-rwx-segments
