@@ -2,8 +2,9 @@
 /*
  * decode-real - the same for 16-bit code whose CS is not 0.
  *
- * Exercises: ARG 0 is or-ed to CR0; CS.base in the fetch; 16-bit and, by prefix, 32-bit addresses
- *	of LMSW and SMSW, segment overrides; MOV CR through 32-bit registers.
+ * Exercises: ARG 0 is or-ed to CR0; CS.base in the fetch; 16-bit and, by
+ *	prefix, 32-bit addresses of LMSW and SMSW, segment overrides; MOV CR
+ *	through 32-bit registers.
  * Expected exits: VALUE of each STEP; DONE.
  * Why: sixteen addressing modes that no 64-bit guest has.
  */

@@ -94,7 +94,7 @@ start:
 	hlt
 .endm
 
-/* A check failed: say the line. Not a .macro, so that __LINE__ is the caller's. */
+/* A check failed: says the line, which a .macro could not know. */
 #define FAIL	movl $__LINE__, %eax; movw $GUEST_FAIL, %dx; outl %eax, %dx; \
 		cli; hlt
 

@@ -2,9 +2,10 @@
 /*
  * step - single steps through instructions that the driver finishes.
  *
- * Exercises: ARG 0 is or-ed to CR0; RFLAGS.TF over NOP, CPUID, RDMSR, WRMSR, OUT and IN that no
- *	client sees, OUT 0x70 and IN 0x71, MOV from and to CR0, MOV to CR4,
- *	MOV from DR0, INVD, WBINVD, CLTS, SMSW, and a RDMSR that faults.
+ * Exercises: ARG 0 is or-ed to CR0; RFLAGS.TF over NOP, CPUID, RDMSR, WRMSR,
+ *	OUT and IN that no client sees, OUT 0x70 and IN 0x71, MOV from and to
+ *	CR0, MOV to CR4, MOV from DR0, INVD, WBINVD, CLTS, SMSW, and a RDMSR
+ *	that faults.
  * Expected exits: VALUE of each, DR6 as VALUE behind the first two and the
  *	last-but-one; DONE.
  * Why: the step must come at the next RIP, with DR6.BS, not one later (F1).
