@@ -28,6 +28,7 @@ except(void)
 		CHECK_EQ(run_value(v), want[i]);
 	}
 	got = run_value(v);
+	note("got 0x%x", got);
 	CHECK(got == TRAP(VMM_EX_XM, 0, 0) ||
 	    (under_tcg() && got == TRAP_NONE));
 	run_done(v);
