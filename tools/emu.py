@@ -88,6 +88,7 @@ class Job:
     disk: bool = False          # boot the disk image, as a PC does
     stdin: bytes = b""          # typed on the serial line,
     prompt: bytes = b""         # once this has been printed
+    until: bytes = b""          # enough seen once this has been printed
     extra: list = field(default_factory=list)
     tmp: pathlib.Path = None
 
@@ -194,9 +195,10 @@ def communicate(process, job, deadline, echo):
     """Types what there is to type, and reads to the end or to the deadline.
 
     Returns (bytes, late). A PC drops what is typed before it listens, so
-    typing waits for the prompt.
+    typing waits for the prompt. Bochs has its serial line in a file.
     """
     out = b""
+    serial = job.tmp / "serial"
     fd, to_type = process.stdout.fileno(), job.stdin
     while True:
         left = deadline - time.monotonic()
@@ -206,7 +208,11 @@ def communicate(process, job, deadline, echo):
             process.stdin.write(to_type)
             process.stdin.flush()
             to_type = b""
-        if not select.select([fd], [], [], min(left, 1.0))[0]:
+        if job.until and (job.until in out or serial.exists()
+                          and job.until in serial.read_bytes()):
+            end(process)
+            return out, False
+        if not select.select([fd], [], [], min(left, 0.5))[0]:
             continue
         data = os.read(fd, 65536)
         if not data:
@@ -252,6 +258,8 @@ def run(backend, job, limit=60, echo=False):
         result.log = out.decode(errors="replace").replace("\r", "")
         if result.timed_out:
             result.why = f"no end within {time_limit(limit):g} s"
+        elif job.until and job.until.decode() in result.log:
+            result.why = "stopped, having printed what was waited for"
         elif code < 0:
             result.why = f"the emulator got signal {-code}"
         elif backend.emulator == "qemu":
