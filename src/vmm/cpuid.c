@@ -29,6 +29,12 @@
 #define HV_CLOCKSOURCE2		BIT(3)
 #define HV_CLOCKSOURCE_STABLE	BIT(24)
 
+/*
+ * 0x80000008 EBX: CLZERO, XSaveErPtr, WBNOINVD, and what only describes. Not
+ * IRPERF, INVLPGB, RDPRU, MCOMMIT: their controls are off.
+ */
+#define AMDSPEC_EBX_OURS	0xf8f80205U
+
 #define XSAVE_MIN_SIZE	576U		/* legacy area and header */
 
 /* The seven words of feature bits. */
@@ -82,7 +88,7 @@ static struct {
 	uint32_t	basic;		/* highest leaf the guest has */
 	uint32_t	xsave_size;	/* of every state in fpu_xcr0 */
 	bool		svm;
-	uint64_t	phys_mask;
+	uint32_t	phys_bits;	/* four levels map no more than 48 */
 } cpuid;
 
 /* A host leaf, or zeros where the host has none. */
@@ -131,7 +137,8 @@ cpuid_attach(void)
 	cpuid_host(0x80000001U, 0, r);
 	cpuid.svm = (r[2] & BIT(2)) != 0;
 	cpuid_host(0x80000008U, 0, r);
-	cpuid.phys_mask = (1UL << ((r[0] & 0xff) != 0 ? r[0] & 0xff : 36)) - 1;
+	cpuid.phys_bits = (r[0] & 0xff) == 0 ? 36 : (r[0] & 0xff) > 48 ? 48 :
+	    r[0] & 0xff;
 
 	/* An invariant TSC of known speed is told by leaf 0x15. */
 	cpuid_host(0x80000007U, 0, r);
@@ -168,7 +175,7 @@ cpuid_has_nx(void)
 uint64_t
 cpuid_phys_mask(void)
 {
-	return (cpuid.phys_mask);
+	return ((1UL << cpuid.phys_bits) - 1);
 }
 
 /*
@@ -266,7 +273,8 @@ cpuid_extended(uint32_t leaf, uint32_t out[4])
 		cpuid_host(leaf, 0, out);
 		if ((out[0] >> 8 & 0xff) > 48)	/* no 5-level paging */
 			out[0] = (out[0] & ~0xff00U) | 48 << 8;
-		out[1] &= VMM_AMDSPEC_EBX_MASK;
+		out[0] = (out[0] & ~0xffU) | cpuid.phys_bits;
+		out[1] &= VMM_AMDSPEC_EBX_MASK & AMDSPEC_EBX_OURS;
 		out[2] = 0;
 		break;
 	default:	/* the CPU's name, caches, power management */
@@ -285,8 +293,8 @@ void
 cpuid_guest(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
 	memset(out, 0, 4 * sizeof(out[0]));
-	if ((v->misc_enable & MISC_LIMIT_CPUID) != 0 && leaf > 2 &&
-	    leaf < LEAF_EXT)
+	if (!cpuid.svm && (v->misc_enable & MISC_LIMIT_CPUID) != 0 &&
+	    leaf > 2 && leaf < LEAF_EXT)
 		return;
 	if ((leaf > cpuid.basic && leaf < LEAF_HV) ||
 	    (leaf > cpuid.host_ext && leaf > LEAF_EXT_LAST))

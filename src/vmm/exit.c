@@ -24,31 +24,6 @@ exit_inject(struct vcpu *v, uint8_t vector)
 	return (EXIT_RESUME);
 }
 
-/* Log once why a VCPU ends, with its registers. */
-static int
-exit_fatal(struct vcpu *v, const struct vmexit *x, const char *what)
-{
-	const uint64_t *g = v->gpr;
-
-	host_log("vm %u vcpu %u: %s: exit %#llx info %#llx %#llx", v->vm->id,
-	    v->id, what, (unsigned long long)x->code,
-	    (unsigned long long)x->info[0], (unsigned long long)x->info[1]);
-	host_log("  rip %016llx rsp %016llx rflags %llx cr0 %llx cr3 %llx "
-	    "cr4 %llx efer %llx", (unsigned long long)g[VCPU_REGS_RIP],
-	    (unsigned long long)g[VCPU_REGS_RSP],
-	    (unsigned long long)g[VCPU_REGS_RFLAGS],
-	    (unsigned long long)v->cr0, (unsigned long long)hv->cr3(v),
-	    (unsigned long long)v->cr4, (unsigned long long)v->efer);
-	host_log("  rax %016llx rbx %016llx rcx %016llx rdx %016llx "
-	    "rsi %016llx rdi %016llx", (unsigned long long)g[VCPU_REGS_RAX],
-	    (unsigned long long)g[VCPU_REGS_RBX],
-	    (unsigned long long)g[VCPU_REGS_RCX],
-	    (unsigned long long)g[VCPU_REGS_RDX],
-	    (unsigned long long)g[VCPU_REGS_RSI],
-	    (unsigned long long)g[VCPU_REGS_RDI]);
-	return (EINVAL);
-}
-
 /*
  * Read and decode the instruction that exited. A guest that changed it, or
  * its mapping, between the exit and here gets what it would get anyway.
@@ -66,21 +41,8 @@ exit_fetch(struct vcpu *v, struct vmexit *x, struct insn *in)
 		vcpu_fault(v, &fault.event, fault.cr2);
 		return (EXIT_AGAIN);
 	}
-	if (error != 0) {
-		(void)exit_fatal(v, x, "cannot decode the instruction");
-		return (error);
-	}
 	x->insn_len = in->len;
-	return (0);
-}
-
-/* Know the length of the exit's instruction: the CPU's, or decoded. */
-static int
-exit_length(struct vcpu *v, struct vmexit *x)
-{
-	struct insn in;
-
-	return (x->insn_len != 0 ? 0 : exit_fetch(v, x, &in));
+	return (error);
 }
 
 /* book: exit-cpuid */
@@ -89,11 +51,7 @@ exit_cpuid(struct vcpu *v, struct vmexit *x)
 {
 	uint64_t *g = v->gpr;
 	uint32_t r[4];
-	int error;
 
-	error = exit_length(v, x);
-	if (error != 0)
-		return (error);
 	cpuid_guest(v, (uint32_t)g[VCPU_REGS_RAX], (uint32_t)g[VCPU_REGS_RCX],
 	    r);
 	g[VCPU_REGS_RAX] = r[0];
@@ -112,11 +70,6 @@ exit_cpuid(struct vcpu *v, struct vmexit *x)
 static int
 exit_hlt(struct vcpu *v, struct vmexit *x)
 {
-	int error;
-
-	error = exit_length(v, x);
-	if (error != 0)
-		return (error);
 	vcpu_skip(v, x->insn_len);
 	if ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_IF) == 0)
 		return (EIO);
@@ -191,11 +144,7 @@ static int
 exit_rdmsr(struct vcpu *v, struct vmexit *x)
 {
 	uint64_t value;
-	int error;
 
-	error = exit_length(v, x);
-	if (error != 0)
-		return (error);
 	if (msr_read(v, (uint32_t)v->gpr[VCPU_REGS_RCX], &value) != 0)
 		return (exit_inject(v, VMM_EX_GP));
 	v->gpr[VCPU_REGS_RAX] = (uint32_t)value;
@@ -218,9 +167,6 @@ exit_wrmsr(struct vcpu *v, struct vmexit *x)
 {
 	int error;
 
-	error = exit_length(v, x);
-	if (error != 0)
-		return (error);
 	host_mutex_lock(&v->lock);
 	error = msr_write(v, (uint32_t)v->gpr[VCPU_REGS_RCX],
 	    exit_edx_eax(v));
@@ -237,23 +183,27 @@ exit_wrmsr(struct vcpu *v, struct vmexit *x)
  * PAE paging keeps the four PDPTEs in the CPU. SVM reads them from memory as
  * it needs them; VMX wants them in the VMCS.
  *	APM Vol. 2 15.25.10 "Legacy PAE Mode"
+ * Returns: EINVAL: the instruction that loads them is #GP(0).
  *	SDM Vol. 3A 4.4.1 "PDPTE Registers"
  */
 static int
 exit_load_pdptes(struct vcpu *v, uint64_t cr0, uint64_t cr4)
 {
-	uint64_t *table, gpa = hv->cr3(v) & 0xffffffe0;
+	uint64_t gpa = hv->cr3(v) & 0xffffffe0, pdpte[4];
 	void *p;
 	int i;
 
 	if (!hv->wants_pdptes || (cr0 & CR0_PG) == 0 || (cr4 & CR4_PAE) == 0 ||
 	    (v->efer & EFER_LME) != 0)
 		return (0);
-	table = NULL;
-	if (gpa_ptr(v->vm, gpa, &p) == 0)
-		table = p;
+	if (gpa_ptr(v->vm, gpa, &p) != 0)
+		return (EINVAL);
 	for (i = 0; i < 4; i++)
-		v->pdpte[i] = table == NULL ? 0 : ATOMIC_GET(&table[i]);
+		pdpte[i] = ATOMIC_GET((uint64_t *)p + i);
+	if (!regs_pdptes_valid(pdpte))
+		return (EINVAL);
+	for (i = 0; i < 4; i++)
+		v->pdpte[i] = pdpte[i];
 	return (0);
 }
 
@@ -373,7 +323,7 @@ exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
 		r->op = REG_SMSW;
 		return (0);
 	default:
-		return (exit_fatal(v, x, "not a register access"));
+		return (EINVAL);
 	}
 }
 
@@ -513,28 +463,10 @@ exit_dr(struct vcpu *v, struct vmexit *x)
 static int
 exit_xsetbv(struct vcpu *v, struct vmexit *x)
 {
-	int error;
-
-	error = exit_length(v, x);
-	if (error != 0)
-		return (error);
 	if (hv->cpl(v) != 0 || (uint32_t)v->gpr[VCPU_REGS_RCX] != 0 ||
 	    !regs_xcr0_valid(exit_edx_eax(v)))
 		return (exit_inject(v, VMM_EX_GP));
 	v->xcr0 = exit_edx_eax(v);
-	vcpu_skip(v, x->insn_len);
-	return (EXIT_RESUME);
-}
-
-/* INVD, WBINVD: the host's caches are not the guest's to empty. */
-static int
-exit_nop(struct vcpu *v, struct vmexit *x)
-{
-	int error;
-
-	error = exit_length(v, x);
-	if (error != 0)
-		return (error);
 	vcpu_skip(v, x->insn_len);
 	return (EXIT_RESUME);
 }
@@ -550,19 +482,12 @@ exit_npf(struct vcpu *v, struct vmexit *x)
 	struct npt_leaf leaf;
 	uint64_t hpa;
 	bool mapped;
-	int error;
 
 	host_mutex_lock(&v->vm->lock);
 	mapped = npt_lookup(&v->vm->npt, npf->gpa, &leaf);
 	host_mutex_unlock(&v->vm->lock);
-	if (!mapped) {
-		error = vm_fault(v->vm, npf->gpa, &hpa);
-		if (error != 0)
-			host_log("vm %u vcpu %u: no memory at %#llx, rip %#llx",
-			    v->vm->id, v->id, (unsigned long long)npf->gpa,
-			    (unsigned long long)v->gpr[VCPU_REGS_RIP]);
-		return (error);
-	}
+	if (!mapped)
+		return (vm_fault(v->vm, npf->gpa, &hpa));
 	if ((leaf.prot & npf->access) == npf->access) {
 		hv->tlb_flush(v);	/* a stale entry of this VCPU */
 		return (EXIT_RESUME);
@@ -589,10 +514,23 @@ exit_exception(struct vcpu *v, struct vmexit *x)
 	return (EXIT_RESUME);
 }
 
+/* An exit on an instruction whose length its handler needs. */
+#define KIND(k)		(1U << VMEXIT_##k)
+#define KINDS_SKIPPED	(KIND(CPUID) | KIND(HLT) | KIND(RDMSR) | \
+			 KIND(WRMSR) | KIND(XSETBV) | KIND(NOP))
+
 /* RUN's one switch: act on an exit. */
 static int
 exit_dispatch(struct vcpu *v, struct vmexit *x)
 {
+	struct insn in;
+	int error;
+
+	if (x->insn_len == 0 && (KINDS_SKIPPED >> x->kind & 1) != 0) {
+		error = exit_fetch(v, x, &in);
+		if (error != 0)
+			return (error);
+	}
 	switch (x->kind) {
 	case VMEXIT_INTR:
 	case VMEXIT_NMI:
@@ -624,18 +562,40 @@ exit_dispatch(struct vcpu *v, struct vmexit *x)
 		return (exit_inject(v, VMM_EX_UD));
 	case VMEXIT_GP:
 		return (exit_inject(v, VMM_EX_GP));
-	case VMEXIT_NOP:
-		return (exit_nop(v, x));
+	case VMEXIT_NOP:	/* INVD, WBINVD: the caches are the host's */
+		vcpu_skip(v, x->insn_len);
+		return (EXIT_RESUME);
 	case VMEXIT_SHUTDOWN:
 		return (EXIT_USER);
-	case VMEXIT_TASK_SWITCH:
-		return (exit_fatal(v, x, "task switch"));
 	case VMEXIT_ENTRY_FAILED:
 		hv->explain(v, x);
-		return (exit_fatal(v, x, "entry refused"));
-	default:
-		return (exit_fatal(v, x, "unknown exit"));
+		return (EINVAL);
+	default:		/* VMEXIT_TASK_SWITCH, VMEXIT_UNKNOWN */
+		return (EINVAL);
 	}
+}
+
+/* Log once why a VCPU ends, with its registers. */
+static void
+exit_log(struct vcpu *v, const struct vmexit *x, int error)
+{
+	static const char name[VCPU_REGS_NGPRS][4] = {
+		"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10",
+		"r11", "r12", "r13", "r14", "r15", "rsp", "rbp", "rip", "rfl",
+	};
+	int i;
+
+	host_log("vm %u vcpu %u ends with error %d: exit %#llx info %#llx "
+	    "%#llx, cr0 %llx cr3 %llx cr4 %llx efer %llx", v->vm->id, v->id,
+	    error, (unsigned long long)x->code,
+	    (unsigned long long)x->info[0], (unsigned long long)x->info[1],
+	    (unsigned long long)v->cr0, (unsigned long long)hv->cr3(v),
+	    (unsigned long long)v->cr4, (unsigned long long)v->efer);
+	for (i = 0; i < VCPU_REGS_NGPRS; i += 3)
+		host_log("  %s %016llx  %s %016llx  %s %016llx",
+		    name[i], (unsigned long long)v->gpr[i],
+		    name[i + 1], (unsigned long long)v->gpr[i + 1],
+		    name[i + 2], (unsigned long long)v->gpr[i + 2]);
 }
 
 /*
@@ -645,9 +605,9 @@ exit_dispatch(struct vcpu *v, struct vmexit *x)
 int
 exit_handle(struct vcpu *v, struct vmexit *x)
 {
-	int error;
+	int error = exit_dispatch(v, x);
 
-	v->nexits++;
-	error = exit_dispatch(v, x);
+	if (error > 0)
+		exit_log(v, x, error);
 	return (error == EXIT_AGAIN ? EXIT_RESUME : error);
 }

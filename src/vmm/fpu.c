@@ -14,6 +14,9 @@
 #include "vmm.h"
 
 #define CPUID_XSAVE	(1U << 26)	/* leaf 1 ECX */
+#define CPUID_XSAVES	(1U << 3)	/* leaf 0xD.1 EAX */
+#define CPUID_XSAVEERPTR (1U << 2)	/* leaf 0x80000008 EBX */
+#define MSR_XSS		0xda0
 #define FCW_INIT	0x037f
 #define MXCSR_INIT	0x1f80
 #define FCW_OFFSET	0
@@ -21,6 +24,8 @@
 
 uint64_t fpu_xcr0;			/* what of XCR0 a guest may set */
 static uint64_t fpu_xcr0_host;
+static uint64_t fpu_xss_host;
+static bool fpu_forget;			/* XRSTOR leaves FOP, FIP, FDP */
 
 /*
  * Learns how the host uses XSAVE. A guest gets x87, SSE and AVX of what the
@@ -31,12 +36,17 @@ fpu_attach(void)
 {
 	uint32_t r[4];
 
-	fpu_xcr0 = fpu_xcr0_host = 0;
+	fpu_xcr0 = fpu_xcr0_host = fpu_xss_host = 0;
+	insn_cpuid(0x80000008, 0, r);
+	fpu_forget = (r[1] & CPUID_XSAVEERPTR) == 0;
 	insn_cpuid(1, 0, r);
 	if ((r[2] & CPUID_XSAVE) == 0 || (insn_read_cr4() & CR4_OSXSAVE) == 0)
 		return;
 	fpu_xcr0_host = insn_xgetbv();
 	fpu_xcr0 = fpu_xcr0_host & (XCR0_X87 | XCR0_SSE | XCR0_AVX);
+	insn_cpuid(0xd, 1, r);
+	if ((r[0] & CPUID_XSAVES) != 0)
+		fpu_xss_host = insn_rdmsr(MSR_XSS);
 }
 
 /*
@@ -60,11 +70,15 @@ fpu_reset(struct vcpu *v)
 
 /*
  * Loads the guest's state. First under the host's XCR0, since the guest's
- * may lack components that it left in the registers; then its XCR0.
+ * may lack components that it left in the registers; then its XCR0. Hiding
+ * XSAVES does not stop a guest from running it, and SVM cannot intercept it:
+ * with XSS 0 it reaches nothing of the host's.
  */
 void
 fpu_enter(struct vcpu *v)
 {
+	if (fpu_forget)
+		insn_fp_forget();
 	if (fpu_xcr0 == 0) {
 		insn_fxrstor(v->fpu);
 		return;
@@ -72,6 +86,8 @@ fpu_enter(struct vcpu *v)
 	insn_xrstor(v->fpu, fpu_xcr0);
 	if (v->xcr0 != fpu_xcr0_host)
 		insn_xsetbv(v->xcr0);
+	if (fpu_xss_host != 0)
+		insn_wrmsr(MSR_XSS, 0);
 }
 
 /*
@@ -88,6 +104,8 @@ fpu_leave(struct vcpu *v)
 		insn_fxsave(v->fpu);
 		return;
 	}
+	if (fpu_xss_host != 0)
+		insn_wrmsr(MSR_XSS, fpu_xss_host);
 	xcr0 = insn_xgetbv();
 	if (xcr0 != fpu_xcr0_host)
 		insn_xsetbv(fpu_xcr0_host);

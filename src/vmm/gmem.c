@@ -84,14 +84,14 @@ gmem_page(struct vcpu *v, uint64_t gpa, void **p)
 }
 
 /* May the guest write the taken page of `gpa` (MPROTECT_EPT)? */
-static bool
-gmem_writable(struct vcpu *v, uint64_t gpa)
+bool
+gpa_writable(struct vm *vm, uint64_t gpa)
 {
 	struct npt_leaf leaf = { .prot = 0 };
 
-	host_mutex_lock(&v->vm->lock);
-	(void)npt_lookup(&v->vm->npt, gpa, &leaf);
-	host_mutex_unlock(&v->vm->lock);
+	host_mutex_lock(&vm->lock);
+	(void)npt_lookup(&vm->npt, gpa, &leaf);
+	host_mutex_unlock(&vm->lock);
 	return ((leaf.prot & NPT_W) != 0);
 }
 
@@ -256,7 +256,7 @@ walk_mark(struct vcpu *v, struct walk *w, int access)
 		want = w->low[i] | PTE_A;
 		if (access == GMEM_W && i == w->n - 1)
 			want |= PTE_D;
-		if (want != w->low[i] && gmem_writable(v, w->gpa[i]))
+		if (want != w->low[i] && gpa_writable(v->vm, w->gpa[i]))
 			(void)__atomic_compare_exchange_n(w->entry[i],
 			    &w->low[i], want, false, __ATOMIC_SEQ_CST,
 			    __ATOMIC_SEQ_CST);
@@ -346,7 +346,7 @@ gmem_copy(struct vcpu *v, uint64_t gva, uint8_t *buf, size_t n, int access,
 			error = gmem_page(v, gpa, &p);
 		if (error != 0)
 			return (error);
-		if (access == GMEM_W && !gmem_writable(v, gpa))
+		if (access == GMEM_W && !gpa_writable(v->vm, gpa))
 			return (EINVAL);
 		if (buf == NULL)
 			continue;

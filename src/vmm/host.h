@@ -96,11 +96,14 @@ void	 host_mutex_assert(struct host_mutex *);	/* held by the caller */
  *	EINVAL: that CPU is not online, fn did not run.
  * cpu_call_all: the same on each online CPU.
  * cpu_kick: makes that CPU leave guest mode soon; nothing if it is in none.
+ * cpus_hold: until cpus_release no CPU comes online or goes offline: the host
+ *	calls neither vmm_cpu_online() nor vmm_cpu_offline(). Taken before any
+ *	mutex.
  */
-#define HOST_MAX_CPUS	256
 unsigned int host_cpu_self(void);				/* A */
 unsigned int host_cpu_count(void);				/* A */
-bool	 host_cpu_is_online(unsigned int cpu);			/* A */
+void	 host_cpus_hold(void);					/* S */
+void	 host_cpus_release(void);				/* S */
 int	 host_cpu_call(unsigned int cpu, void (*)(void *), void *);	/* S */
 void	 host_cpu_call_all(void (*)(void *), void *);		/* S */
 void	 host_cpu_kick(unsigned int cpu);			/* A */
@@ -112,19 +115,18 @@ void	 host_cpu_kick(unsigned int cpu);			/* A */
  *	or a signal sent after it returned true forces an exit of the entry
  *	that follows, so none is lost.
  * enter_end: both on again; an interrupt that ended the guest runs now.
- * must_stop: a signal is pending for the calling thread.
  * yield: lets others run if the scheduler asks for it.
  */
 bool	 host_enter_begin(void);				/* S */
 void	 host_enter_end(void);					/* E */
-bool	 host_must_stop(void);					/* A */
 void	 host_yield(void);					/* S */
 
 /*
  * Registers that the OS owns.
  * fpu_begin/end: between them the driver may use and overwrite all x87,
  *	SSE and AVX state; XCR0 must be the host's at both.
- * dr_restore: the guest's DR0-3, DR6 were loaded; puts the host's back.
+ * dr_restore: every entry loses DR6 and DR7; with `addresses` the guest's
+ *	DR0-3 were loaded too. Puts back what the host uses of them.
  * cr4_set/clear: through the OS's own copy of CR4, on this CPU.
  * restore: after a VM exit, puts back what the CPU does not restore by
  *	itself (VMX: TSS limit, GDT and IDT limits). Before the guest's
@@ -132,7 +134,7 @@ void	 host_yield(void);					/* S */
  */
 void	 host_fpu_begin(void);					/* E */
 void	 host_fpu_end(void);					/* E */
-void	 host_dr_restore(void);					/* E */
+void	 host_dr_restore(bool addresses);			/* E */
 void	 host_cr4_set(uint64_t bits);		/* in host_cpu_call */
 void	 host_cr4_clear(uint64_t bits);		/* in host_cpu_call */
 void	 host_restore(void);					/* E */

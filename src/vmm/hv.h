@@ -146,7 +146,9 @@ struct hv_ops {
 	 * vcpu_init/free: v->hv and what it needs. ENOMEM. S
 	 * vcpu_reset: the control structure as after power-on, intercepts
 	 *	set; registers follow by regs_set(VM_RWREGS_ALL). S
-	 * vcpu_detach: this CPU forgets the VCPU (VMCLEAR). C, or E
+	 * vcpu_detach: this CPU, where the VCPU ran last, forgets it (VMCLEAR).
+	 *	Called before it runs on another one and before vcpu_free. NULL:
+	 *	run leaves nothing in the CPU. C
 	 */
 	int	(*vcpu_init)(struct vcpu *);
 	void	(*vcpu_free)(struct vcpu *);
@@ -167,6 +169,8 @@ struct hv_ops {
 	int	(*cr_check)(uint64_t cr0, uint64_t cr4);
 
 	/*
+	 * Where the CPU must be asked, on the VCPU's own CPU only, run keeps
+	 * what these want.
 	 * segment: one segment (VCPU_REGS_CS ..), for address arithmetic. S
 	 * cpl: current privilege level, 0..3.
 	 * cr3: the guest's.
@@ -179,7 +183,9 @@ struct hv_ops {
 	 * inject: the event of the next entry, and of no later one. E
 	 * window: exit as soon as an interrupt could be taken, or not; off
 	 *	after vcpu_reset. E
-	 * tlb_flush: the next entry uses no translation cached before. E
+	 * tlb_flush: the next entry uses no translation cached before. A
+	 *	flag: in any context, while the VCPU is the caller's. A VCPU
+	 *	that comes to another CPU uses none cached there either.
 	 * run: one entry. v->gpr, v->shadow and the registers flagged in
 	 *	v->dirty are loaded before and stored after; *x is filled. An
 	 *	NMI or #MC that the CPU will not raise again by itself is

@@ -110,7 +110,17 @@ insn_write_dr(int n, uint64_t v)
 	case 1: __asm__ volatile("mov %0, %%dr1" : : "r" (v)); break;
 	case 2: __asm__ volatile("mov %0, %%dr2" : : "r" (v)); break;
 	case 3: __asm__ volatile("mov %0, %%dr3" : : "r" (v)); break;
+	case 7: __asm__ volatile("mov %0, %%dr7" : : "r" (v)); break;
 	}
+}
+
+/* Overwrite FOP, FIP and FDP, which FXRSTOR and XRSTOR may leave alone. */
+static inline void
+insn_fp_forget(void)
+{
+	static const uint32_t zero;
+
+	__asm__ volatile("fnclex; emms; fildl %0" : : "m" (zero));
 }
 
 #endif /* VMM_INSN_H */

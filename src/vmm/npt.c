@@ -138,8 +138,11 @@ bool
 npt_lookup(const struct npt *npt, uint64_t gpa, struct npt_leaf *leaf)
 {
 	unsigned int level;
-	uint64_t *e = npt_walk(npt, gpa, &level);
+	uint64_t *e;
 
+	if (gpa >> 48 != 0)		/* four levels do not see these bits */
+		return (false);
+	e = npt_walk(npt, gpa, &level);
 	if (!npt_in_use(npt->fmt, *e))
 		return (false);
 	leaf->order = 9 * level;

@@ -85,7 +85,7 @@ pvclock_write(struct vcpu *v, volatile struct pvclock_time_info *ti)
  *
  * Locks: v->lock held; takes vm.lock.
  * Returns: the old setting stays:
- *	EINVAL	it does not lie there
+ *	EINVAL	it does not lie there, or MPROTECT_EPT forbids to write it
  *	EFAULT	the client no longer maps its memory
  *	ENOMEM
  */
@@ -104,6 +104,8 @@ pvclock_set(struct vcpu *v, uint64_t value)
 		error = gpa_ptr(v->vm, gpa, &p);
 		if (error != 0)
 			return (error);
+		if (!gpa_writable(v->vm, gpa))
+			return (EINVAL);
 		pvclock_write(v, p);
 	}
 	v->pvclock_gpa = value;

@@ -218,7 +218,7 @@ regs_check(uint64_t mask, const struct vcpu_reg_state *rs)
  * The PDPTEs that a PAE guest starts with.
  * SDM Vol. 3A 4.4.1 "PDPTE Registers".
  */
-static bool
+bool
 regs_pdptes_valid(const uint64_t *pdpte)
 {
 	int i;

@@ -44,7 +44,7 @@ struct svm_vcpu {
 	uint64_t	 generation;	/* of that ASID; 0: none */
 };
 
-static struct svm_cpu svm_cpus[HOST_MAX_CPUS];
+static struct svm_cpu *svm_cpus;
 static uint32_t svm_max_asid;
 static bool svm_has_nrips;
 static void *svm_iopm, *svm_msrpm;
@@ -130,7 +130,9 @@ svm_detach(void)
 		host_page_free(svm_iopm, IOPM_ORDER);
 	if (svm_msrpm != NULL)
 		host_page_free(svm_msrpm, MSRPM_ORDER);
+	host_free(svm_cpus);
 	svm_iopm = svm_msrpm = NULL;
+	svm_cpus = NULL;
 }
 
 /*
@@ -141,9 +143,10 @@ svm_detach(void)
 static int
 svm_attach(void)
 {
+	svm_cpus = host_alloc(host_cpu_count() * sizeof(*svm_cpus));
 	svm_iopm = host_page_alloc(IOPM_ORDER);
 	svm_msrpm = host_page_alloc(MSRPM_ORDER);
-	if (svm_iopm == NULL || svm_msrpm == NULL) {
+	if (svm_cpus == NULL || svm_iopm == NULL || svm_msrpm == NULL) {
 		svm_detach();
 		return (ENOMEM);
 	}
@@ -269,7 +272,7 @@ svm_set_intercepts(struct vmcb *b)
 	b->intercept[4] = ICPT_VMRUN | ICPT_VMMCALL | ICPT_VMLOAD |
 	    ICPT_VMSAVE | ICPT_STGI | ICPT_CLGI | ICPT_SKINIT | ICPT_RDTSCP |
 	    ICPT_ICEBP | ICPT_WBINVD | ICPT_MONITOR | ICPT_MWAIT |
-	    ICPT_MWAIT_ARMED;
+	    ICPT_MWAIT_ARMED | ICPT_RDPRU;
 	if (regs_xcr0_allowed() != 0)
 		b->intercept[4] |= ICPT_XSETBV;
 }
@@ -290,15 +293,6 @@ svm_vcpu_reset(struct vcpu *v)
 	b->n_cr3 = host_pa_of(v->vm->npt.root);
 	b->save.g_pat = PAT_ALL_WB;
 	v->dirty = DIRTY_CR | DIRTY_DR;
-}
-
-/* Nothing of a VCPU stays in a CPU: its VMCB is in memory, its ASID is void. */
-static void
-svm_vcpu_detach(struct vcpu *v)
-{
-	struct svm_vcpu *s = v->hv;
-
-	s->generation = 0;
 }
 
 /*
@@ -531,7 +525,10 @@ svm_choose_asid(struct svm_vcpu *s)
  * host's: CD and NW off, SVME on, MCE as the host has it. While CR0 or CR4 of
  * the CPU differ from the guest's, reading it exits.
  *
- * TCG: EFER.LMA is taken from the VMCB as it stands.
+ * TCG: EFER.LMA is taken from the VMCB as it stands. #VMEXIT restores the
+ * host's CR0 before its CR4: with the guest's LME set, PAE and PG clear, that
+ * fails and leaves the host without paging. LME waits until PG comes, then;
+ * every read of EFER exits.
  */
 static void
 svm_load_crs(struct vcpu *v, struct svm_vcpu *s)
@@ -541,7 +538,15 @@ svm_load_crs(struct vcpu *v, struct svm_vcpu *s)
 	b->save.cr0 = v->cr0 & ~(CR0_CD | CR0_NW);
 	b->save.cr2 = v->cr2;
 	b->save.cr4 = (v->cr4 & ~CR4_MCE) | (insn_read_cr4() & CR4_MCE);
+	/*
+	 * LME counts only with paging on. TCG: with LME set, PG and PAE clear
+	 * in the guest, #VMEXIT does not load the host's CR0.
+	 */
 	b->save.efer = v->efer | EFER_SVME;
+	if ((v->cr0 & CR0_PG) == 0)
+		b->save.efer &= ~EFER_LME;
+	if ((v->cr0 & CR0_PG) == 0)
+		b->save.efer &= ~EFER_LME;
 	b->save.cpl = svm_cpl(v);
 	b->intercept[0] &= ~(ICPT_CR_READ(0) | ICPT_CR_READ(4));
 	if (b->save.cr0 != v->cr0)
@@ -589,16 +594,18 @@ svm_restore_refused(struct svm_vcpu *s)
 }
 
 /*
- * TS is the one bit of CR0 that changes without an exit: a task switch sets
- * it. CR8 is the virtual TPR.
+ * SS.DPL is made CPL: after SYSRET the CPU may leave another there. TS is the
+ * one bit of CR0 that changes without an exit: a task switch sets it. CR8 is
+ * the virtual TPR.
  *	APM Vol. 2 15.21.2 "Virtualizing APIC.TPR"
  */
 static void
 svm_store(struct vcpu *v, struct svm_vcpu *s)
 {
 	struct vmcb *b = s->vmcb;
+	struct vmcb_seg *ss = &b->save.seg[VMCB_SS];
 
-	b->eventinj = 0;
+	ss->attr = (ss->attr & ~0x60) | (b->save.cpl & 3) << 5;
 	v->gpr[VCPU_REGS_RAX] = b->save.rax;
 	v->gpr[VCPU_REGS_RSP] = b->save.rsp;
 	v->gpr[VCPU_REGS_RIP] = b->save.rip;
@@ -762,6 +769,7 @@ svm_decode(const struct vmcb *b, struct vmexit *x)
 	case SVM_VMEXIT_MONITOR:
 	case SVM_VMEXIT_MWAIT:
 	case SVM_VMEXIT_MWAIT_CONDITIONAL:
+	case VMEXIT_CODE_RDPRU:
 		return (VMEXIT_UD);
 	case SVM_VMEXIT_RDPMC:
 		return (VMEXIT_GP);
@@ -793,8 +801,11 @@ svm_run(struct vcpu *v, struct vmexit *x)
 	x->kind = svm_decode(b, x);
 	if (x->kind == VMEXIT_ENTRY_FAILED) {
 		svm_restore_refused(s);
+		/* A flush that was due may not have been done. */
+		svm_cpus[s->cpu].next_asid = svm_max_asid + 1;
 		return;
 	}
+	b->eventinj = 0;
 	svm_store(v, s);
 	/* TCG: after a triple fault EXITINTINFO still names the last one. */
 	if (x->kind != VMEXIT_SHUTDOWN)
@@ -834,7 +845,6 @@ const struct hv_ops svm_ops = {
 	.vcpu_init	= svm_vcpu_init,
 	.vcpu_free	= svm_vcpu_free,
 	.vcpu_reset	= svm_vcpu_reset,
-	.vcpu_detach	= svm_vcpu_detach,
 	.regs_get	= svm_regs_get,
 	.regs_set	= svm_regs_set,
 	.cr_check	= svm_cr_check,

@@ -60,6 +60,8 @@ struct vmcb_seg {
 #define ICPT_MWAIT		0x00000800U
 #define ICPT_MWAIT_ARMED	0x00001000U
 #define ICPT_XSETBV		0x00002000U
+#define ICPT_RDPRU		0x00004000U
+#define VMEXIT_CODE_RDPRU	0x8eU		/* not in vmmvar.h */
 
 /* tlb_control. */
 #define TLB_NOTHING		0

@@ -35,7 +35,7 @@ vcpu_create(struct vm *vm, uint32_t id, struct vcpu **vp)
 		return (ENOMEM);
 	v->vm = vm;
 	v->id = id;
-	v->cpu = -1;
+	v->cpu = v->last_cpu = -1;
 	v->state = VCPU_STATE_STOPPED;
 	v->gpr[VCPU_REGS_RFLAGS] = RFLAGS_MBS;
 	v->cr0 = CR0_ET;
@@ -62,10 +62,26 @@ fail_alloc:
 	return (error);
 }
 
+static void
+vcpu_detach_here(void *v)
+{
+	hv->vcpu_detach(v);
+}
+
+/* Make the CPU that the VCPU last ran on forget it, where that matters. */
+static void
+vcpu_detach(struct vcpu *v)
+{
+	if (v->last_cpu >= 0 && hv->vcpu_detach != NULL)
+		(void)host_cpu_call(v->last_cpu, vcpu_detach_here, v);
+	v->last_cpu = -1;
+}
+
 /* Free a VCPU that nobody can reach. */
 void
 vcpu_free(struct vcpu *v)
 {
+	vcpu_detach(v);
 	hv->vcpu_free(v);
 	host_mutex_destroy(&v->lock);
 	host_page_free(v->fpu, 0);
@@ -202,16 +218,20 @@ vcpu_irq_take(struct vcpu *v)
 }
 
 /*
- * Load the guest's breakpoint addresses. Only while its DR7 enables one: DR
- * accesses exit, so otherwise nothing can tell.
+ * Load the guest's breakpoint addresses, with the host's disarmed. Only while
+ * its DR7 enables one: DR accesses exit, so otherwise nothing can tell.
  */
-static void
+static bool
 dr_enter(const struct vcpu *v)
 {
 	int i;
 
+	if ((v->dr7 & DR7_ENABLED) == 0)
+		return (false);
+	insn_write_dr(7, DR7_INIT);
 	for (i = 0; i < 4; i++)
 		insn_write_dr(i, v->dr[i]);
+	return (true);
 }
 
 /* book: vcpu-deliver */
@@ -233,6 +253,11 @@ vcpu_deliver(struct vcpu *v)
 		v->event.vector = vcpu_irq_waiting(v) ? vcpu_irq_take(v) : 0;
 	}
 	v->irq0 = false;
+	if (v->event.valid && v->event.type == EVENT_EXCEPTION &&
+	    v->event.vector == VMM_EX_DB) {
+		v->dr7 &= ~DR7_GD;	/* as the CPU does on delivery */
+		v->dirty |= DIRTY_DR;
+	}
 
 	if (v->event.valid)
 		hv->inject(v, &v->event);
@@ -256,10 +281,17 @@ vcpu_enter(struct vcpu *v, struct vmexit *x)
 	uint64_t gen;
 	bool dr;
 
-	if (!host_enter_begin())
-		return (false);
+	for (;;) {
+		if (!host_enter_begin())
+			return (false);
+		if (v->last_cpu < 0 || v->last_cpu == (int)host_cpu_self())
+			break;
+		host_enter_end();
+		vcpu_detach(v);
+	}
+	v->last_cpu = (int)host_cpu_self();
 	/* A stop, INTR or change of rights is seen here, or kicks this CPU. */
-	ATOMIC_SET(&v->cpu, (int)host_cpu_self());
+	ATOMIC_SET(&v->cpu, v->last_cpu);
 	if (ATOMIC_GET(&v->state) != VCPU_STATE_RUNNING) {
 		ATOMIC_SET(&v->cpu, -1);
 		host_enter_end();
@@ -273,15 +305,12 @@ vcpu_enter(struct vcpu *v, struct vmexit *x)
 	vcpu_deliver(v);
 	host_fpu_begin();
 	fpu_enter(v);
-	dr = (v->dr7 & DR7_ENABLED) != 0;
-	if (dr)
-		dr_enter(v);
+	dr = dr_enter(v);
 
 	hv->run(v, x);
 	v->event = x->lost;
 
-	if (dr)
-		host_dr_restore();
+	host_dr_restore(dr);
 	fpu_leave(v);
 	host_fpu_end();
 	ATOMIC_SET(&v->cpu, -1);

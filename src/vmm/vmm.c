@@ -105,12 +105,14 @@ vmm_start(void)
 {
 	int error = 0;
 
+	host_cpus_hold();
 	host_mutex_lock(&vmm_lock);
 	if (vmm_users == 0)
 		error = vmm_cpus_on();
 	if (error == 0)
 		vmm_users++;
 	host_mutex_unlock(&vmm_lock);
+	host_cpus_release();
 	return (error);
 }
 
@@ -118,10 +120,12 @@ vmm_start(void)
 static void
 vmm_stop(void)
 {
+	host_cpus_hold();
 	host_mutex_lock(&vmm_lock);
 	if (--vmm_users == 0)
 		vmm_cpus_off(host_cpu_count());
 	host_mutex_unlock(&vmm_lock);
+	host_cpus_release();
 }
 
 /*

@@ -178,6 +178,7 @@ struct vcpu {
 	struct host_mutex	 lock;
 	int			 state;		/* atomic; written under lock */
 	int			 cpu;		/* atomic; runs there, or -1 */
+	int			 last_cpu;	/* may hold its state; or -1 */
 	uint16_t		 intr;		/* atomic; level of INTR */
 
 	/* Registers. */
@@ -209,7 +210,6 @@ struct vcpu {
 		char		*va;
 	} page[8];
 	struct vm_exit		 exit;		/* what RUN reports */
-	uint64_t		 nexits;
 	void			*hv;		/* the vendor's part */
 };
 
@@ -253,6 +253,7 @@ int	 regs_check(uint64_t mask, const struct vcpu_reg_state *);
 int	 regs_check_state(const struct vcpu_reg_state *);
 uint64_t regs_cr4_allowed(void);
 uint64_t regs_efer_allowed(void);
+bool	 regs_pdptes_valid(const uint64_t *pdpte);
 bool	 regs_xcr0_valid(uint64_t xcr0);
 uint64_t regs_xcr0_allowed(void);
 bool	 regs_canonical(uint64_t);
@@ -317,6 +318,7 @@ struct gmem_fault {
 	uint64_t	cr2;		/* #PF only */
 };
 int	 gpa_ptr(struct vm *, uint64_t gpa, void **);
+bool	 gpa_writable(struct vm *, uint64_t gpa);
 int	 gmem_translate(struct vcpu *, uint64_t gva, int access,
 	    uint64_t *gpa, struct gmem_fault *);
 int	 gmem_ptr(struct vcpu *, uint64_t gva, int access, const uint8_t **,

@@ -16,10 +16,15 @@ host_cpu_count(void)
 	return (1);
 }
 
-bool
-host_cpu_is_online(unsigned int cpu)
+/* The one CPU stays. */
+void
+host_cpus_hold(void)
 {
-	return (cpu == 0);
+}
+
+void
+host_cpus_release(void)
+{
 }
 
 int
@@ -61,12 +66,6 @@ host_enter_end(void)
 	sti();
 }
 
-bool
-host_must_stop(void)
-{
-	return (signal_pending(cur));
-}
-
 /*
  * The state of the client that was last in ring 3 stays in the CPU until
  * somebody else wants it; user_return() loads it again.
@@ -85,14 +84,14 @@ host_fpu_end(void)
 {
 }
 
-/* The kernel uses no breakpoints, and clients have none. */
+/* The kernel and its clients use no breakpoints; no guest's stays armed. */
 void
-host_dr_restore(void)
+host_dr_restore(bool addresses)
 {
-	__asm__ volatile(
-	    "mov %0, %%dr7; mov %1, %%dr6; mov %2, %%dr0; mov %2, %%dr1;"
-	    "mov %2, %%dr2; mov %2, %%dr3"
-	    : : "r"(0x400UL), "r"(0xffff0ff0UL), "r"(0UL));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0UL));
+	if (addresses)
+		__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1;"
+		    "mov %0, %%dr2; mov %0, %%dr3" : : "r"(0UL));
 }
 
 /* One user, who is the administrator (decisions.md L2). */
