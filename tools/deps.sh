@@ -24,6 +24,8 @@ table() {
 	check pkg-config cmd pkg-config unit tests
 	check python3-pytest py pytest integration tests
 	check bochs cmd bochs boots the disk image
+	check bochsbios file /usr/share/bochs/BIOS-bochs-latest Bochs's BIOS
+	check vgabios file /usr/share/vgabios/vgabios.bin Bochs's VGA BIOS
 	check bochs-term glob /usr/lib/*/bochs/*/libbx_term_gui.so Bochs, no X
 	check gdb cmd gdb make gdb, and its test
 	lint clang cmd clang second compiler

@@ -15,6 +15,7 @@ is a kill, and each fails the run. The same tests must be green without the
 patches; that is asked of the tree itself, first.
 """
 import argparse
+import os
 import pathlib
 import re
 import secrets
@@ -132,10 +133,11 @@ def kill(m, build):
     try:
         copy_tree(tree, build)
         done = subprocess.run(
-            ["patch", "-p1", "-s", "-F0", "-i", str(m.patch)], cwd=tree,
-            text=True, capture_output=True, check=False)
+            ["git", "apply", str(m.patch)], cwd=tree,
+            text=True, capture_output=True, check=False,
+            env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.parent)})
         if done.returncode:
-            return False, "the patch does not apply", done.stdout
+            return False, "the patch does not apply", done.stderr
         done = subprocess.run(
             ["make", "-s", "BUILD=build", "CI=", *goal(m)], cwd=tree,
             text=True, capture_output=True, check=False)
