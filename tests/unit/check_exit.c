@@ -83,13 +83,11 @@ START_TEST(resume_kinds)
 {
 	static const enum vmexit_kind k[] = { VMEXIT_INTR, VMEXIT_NMI,
 	    VMEXIT_MCE, VMEXIT_TIMER, VMEXIT_WINDOW };
-	uint64_t n = v->nexits;
 	size_t i;
 
 	for (i = 0; i < 5; i++)
 		ck_assert_int_eq(handle(k[i], NULL, 0), EXIT_RESUME);
 	expect_skip(0);
-	ck_assert_uint_eq(v->nexits, n + 5);
 }
 END_TEST
 
@@ -178,7 +176,7 @@ START_TEST(length_undecodable)
 
 	ck_assert_int_eq(HANDLE(k[_i], "\x90\x90\x90\x90"), EINVAL);
 	expect_skip(0);
-	ck_assert(fake_log_has("cannot decode"));
+	ck_assert(fake_log_has("ends with error 22"));
 }
 END_TEST
 
@@ -673,8 +671,36 @@ START_TEST(pdptes)
 	r.vrs_crs[VCPU_REGS_CR4] = CR4_PAE;
 	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_CRS, &r), 0);
 	hv = &ops;
+	cr_gp(0, 0x80000011);
+	ck_assert_uint_eq(v->pdpte[0], 0);	/* as written */
+	hv = was;
+}
+END_TEST
+
+/* A present PDPTE with a reserved bit: #GP, and the old ones stay. */
+START_TEST(pdptes_reserved)
+{
+	static const uint64_t good[4] = { 0x1001, 0x1e6, 0x3001, 0 };
+	static const uint64_t bad[] = { 0x1003, 0x1021, 0x1181, 1ULL << 48 | 1,
+	    1ULL << 63 | 1 };
+	const struct hv_ops *was = hv;
+	struct vcpu_reg_state r;
+	size_t i;
+
+	ops = *hv;
+	ops.wants_pdptes = true;
+	unit_real(&r);
+	r.vrs_crs[VCPU_REGS_CR3] = 0x2000;
+	r.vrs_crs[VCPU_REGS_CR4] = CR4_PAE;
+	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_CRS, &r), 0);
+	hv = &ops;
+	unit_code(0x2000, good, sizeof(good));
 	cr_ok(0, 0x80000011);
-	ck_assert_uint_eq(v->pdpte[0], 0);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		unit_code(0x2010, &bad[i], 8);
+		cr_gp(4, CR4_PAE | CR4_PGE);
+		ck_assert_uint_eq(v->pdpte[2], 0x3001);
+	}
 	hv = was;
 }
 END_TEST
@@ -781,7 +807,7 @@ END_TEST
 START_TEST(cr_decoded_other)
 {
 	ck_assert_int_eq(HANDLE(VMEXIT_CR, "\x0f\xa2"), EINVAL);
-	ck_assert(fake_log_has("not a register access"));
+	ck_assert(fake_log_has("ends with error 22"));
 	expect_skip(0);
 }
 END_TEST
@@ -1003,7 +1029,7 @@ END_TEST
 START_TEST(npf_nowhere)
 {
 	ck_assert_int_eq(npf(2 * MIB, NPT_R), EINVAL);
-	ck_assert(fake_log_has("no memory at 0x200000"));
+	ck_assert(fake_log_has("ends with error 22"));
 	ck_assert_int_eq(npf(0xf0000000, NPT_R), EFAULT);
 	fake_user_unmap(GUEST_VA + 0x6000, 0x1000);
 	ck_assert_int_eq(npf(0x6000, NPT_R), EFAULT);
@@ -1089,6 +1115,7 @@ real_tests(TCase *tc)
 	tcase_add_test(tc, cr8);
 	tcase_add_test(tc, cr_check_refuses);
 	tcase_add_test(tc, pdptes);
+	tcase_add_test(tc, pdptes_reserved);
 	tcase_add_test(tc, cr_decoded);
 	tcase_add_test(tc, cr_decoded_memory);
 	tcase_add_test(tc, cr_decoded_nowhere);

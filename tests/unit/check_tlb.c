@@ -273,6 +273,32 @@ START_TEST(next_vm)
 }
 END_TEST
 
+/* A refused entry did not do the flush it was to do: somebody else must. */
+START_TEST(refused_entry_flush)
+{
+	struct vcpu_reg_state r;
+	uint32_t a, b, c;
+
+	unit_detach();
+	setup_with(FAKE_SVM_NP, 3);		/* two ASIDs */
+	a = make_vm(0);
+	b = make_vm(1);
+	c = make_vm(2);
+	ck_assert(may(a, 0, 0x3000, NPT_W));
+	ck_assert(may(a, 1, 0x3000, NPT_W));
+	ck_assert_uint_eq(fake_last()->asid, 2);
+	unit_real(&r);
+	r.vrs_crs[VCPU_REGS_CR0] = 0x80000011;
+	r.vrs_msrs[VCPU_REGS_EFER] = 0x500;	/* LME, PG, no PAE */
+	ck_assert_int_eq(unit_write(b, 0, VM_RWREGS_ALL, &r), 0);
+	ck_assert_int_eq(unit_run(b, 0, NONE, &u), EINVAL);
+	ck_assert(may(c, 0, 0x3000, NPT_W));
+	ck_assert_uint_eq(reached, fake_user_pa(va_of_vm(2) + 0x3000));
+	ck_assert(may(c, 1, 0x3000, NPT_W));
+	ck_assert_uint_eq(reached, fake_user_pa(va_of_vm(2) + 0x3000));
+}
+END_TEST
+
 static void
 offline(void *arg)
 {
@@ -292,7 +318,7 @@ START_TEST(cpu_comes_back)
 	b = make_vm(1);
 	fake_cpu_set(2);
 	ck_assert(may(a, 0, 0x3000, NPT_W));
-	(void)host_cpu_call(2, offline, NULL);
+	fake_hotplug(2, offline, NULL);
 	ck_assert(may(b, 0, 0x3000, NPT_W));
 	ck_assert_uint_eq(reached, fake_user_pa(va_of_vm(1) + 0x3000));
 	ck_assert(may(a, 0, 0x3000, NPT_W));
@@ -373,7 +399,7 @@ writer(struct fake_guest *g, uint64_t arg)
 
 	if (__atomic_add_fetch(&writes, 1, __ATOMIC_SEQ_CST) == 1)
 		unit_post();
-	while (!fake_kicked(g->cpu) && !host_must_stop()) {
+	while (!fake_kicked(g->cpu) && !fake_must_stop()) {
 		was = __atomic_load_n(&shut, __ATOMIC_SEQ_CST);
 		if (!fake_access(g, arg, NPT_W, NULL))
 			return;
@@ -425,6 +451,7 @@ unit_suite(void)
 	tcase_add_loop_test(tc, asids_recycled, 0, 3);
 	tcase_add_test(tc, asids_differ);
 	tcase_add_test(tc, next_vm);
+	tcase_add_test(tc, refused_entry_flush);
 	tcase_add_test(tc, cpu_comes_back);
 	tcase_add_loop_test(tc, random_rights, 0, 6);
 	tcase_add_test(tc, f20_beside_running);

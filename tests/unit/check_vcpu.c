@@ -912,6 +912,93 @@ START_TEST(dr_switched)
 }
 END_TEST
 
+/* FOP, FIP, FDP of the host, on a CPU that does not load them by itself. */
+static void
+fp_pointers(struct fake_guest *g, uint64_t arg)
+{
+	const struct fake_fpu *f = fake_fpu(g->cpu);
+	unsigned int i;
+
+	(void)arg;
+	for (i = 6; i < 24; i++)
+		fpu_seen[0] |= f->x87[i];
+}
+
+START_TEST(fpu_pointers)
+{
+	uint32_t r[4];
+
+	unit_detach();
+	unit_boot();
+	fake_cpuid_get(0x80000008, 0, r);
+	fake_cpuid_set(0x80000008, 0, r[0], r[1] & ~4u, r[2], r[3]);
+	unit_attach();
+	id = unit_real_vm();
+	fpu_seen[0] = 0;
+	fake_step(fp_pointers, 0);
+	run_to_end(NONE);
+	ck_assert_uint_eq(fpu_seen[0], 0);
+	ck_assert_uint_eq(fake_fpu(0)->x87[8], 0x11);	/* the host's own */
+}
+END_TEST
+
+/* F17: #DB clears GD on its way to the guest, as the CPU would. */
+START_TEST(f17_db_clears_gd)
+{
+	struct vcpu_reg_state r;
+
+	unit_real(&r);
+	r.vrs_drs[VCPU_REGS_DR7] = 0x2401;
+	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_DRS, &r), 0);
+	fake_step(fake_do_exit, 0x41);
+	run_to_end(NONE);
+	expect_event(0, EVENT_EXCEPTION, VMM_EX_DB);
+	ck_assert_uint_eq(u.exit.vrs.vrs_drs[VCPU_REGS_DR7], 0x401);
+	ck_assert_uint_eq(vmcb_get(fake_last(), VS_DR7), 0x401);
+}
+END_TEST
+
+/* --- A vendor that leaves state in the CPU --- */
+
+static unsigned int detached_on[8], ndetached;
+
+static void
+note_detach(struct vcpu *w)
+{
+	fake_assert_context("vcpu_detach", false, false, true);
+	ck_assert_ptr_eq(w, v);
+	detached_on[ndetached++] = host_cpu_self();
+}
+
+/* It is told on the CPU the VCPU leaves, before it runs on another. */
+START_TEST(f10_detach)
+{
+	static struct hv_ops ops;
+	const struct hv_ops *was = hv;
+
+	ops = *hv;
+	ops.vcpu_detach = note_detach;
+	hv = &ops;
+	ndetached = 0;
+	fake_cpu_set(1);
+	run_to_end(NONE);
+	run_to_end(NONE);
+	ck_assert_uint_eq(ndetached, 0);
+	fake_cpu_set(3);
+	run_to_end(NONE);
+	ck_assert_uint_eq(ndetached, 1);
+	ck_assert_uint_eq(detached_on[0], 1);
+	ck_assert_int_eq(unit_term(id), 0);
+	ck_assert_uint_eq(ndetached, 2);
+	ck_assert_uint_eq(detached_on[1], 3);
+	id = unit_real_vm();
+	v = unit_vm(id)->vcpu[0];
+	ck_assert_int_eq(unit_term(id), 0);	/* never ran */
+	ck_assert_uint_eq(ndetached, 2);
+	hv = was;
+}
+END_TEST
+
 static void
 state_tests(TCase *tc)
 {
@@ -933,6 +1020,9 @@ state_tests(TCase *tc)
 	tcase_add_test(tc, reset_xcr0);
 	tcase_add_test(tc, fpu_switched);
 	tcase_add_test(tc, dr_switched);
+	tcase_add_test(tc, fpu_pointers);
+	tcase_add_test(tc, f17_db_clears_gd);
+	tcase_add_test(tc, f10_detach);
 }
 
 static void

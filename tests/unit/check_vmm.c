@@ -137,7 +137,7 @@ START_TEST(attach_no_memory)
 {
 	struct vmm_file *f;
 
-	for (int n = 1; n <= 2; n++) {
+	for (int n = 1; n <= 3; n++) {
 		fake_fail_at(n);
 		ck_assert_int_eq(vmm_attach(), ENOMEM);
 		fake_fail_at(0);
@@ -908,8 +908,8 @@ go_offline(void *arg)
 
 START_TEST(hotplug_without_vms)
 {
-	(void)host_cpu_call(2, go_offline, NULL);
-	(void)host_cpu_call(2, go_online, NULL);
+	fake_hotplug(2, go_offline, NULL);
+	fake_hotplug(2, go_online, NULL);
 	ck_assert_int_eq(online_error, 0);
 	ck_assert_uint_eq(fake_msr_get(2, FAKE_MSR_EFER) & 0x1000, 0);
 }
@@ -919,16 +919,16 @@ START_TEST(hotplug_with_vms)
 {
 	uint32_t id = unit_create(MIB, 1);
 
-	(void)host_cpu_call(2, go_offline, NULL);
+	fake_hotplug(2, go_offline, NULL);
 	ck_assert_uint_eq(fake_msr_get(2, FAKE_MSR_EFER) & 0x1000, 0);
 	fake_cpu_online(2, false);
 	fake_cpu_online(2, true);
-	(void)host_cpu_call(2, go_online, NULL);
+	fake_hotplug(2, go_online, NULL);
 	ck_assert_int_eq(online_error, 0);
 	ck_assert_uint_ne(fake_msr_get(2, FAKE_MSR_EFER) & 0x1000, 0);
-	(void)host_cpu_call(2, go_offline, NULL);
+	fake_hotplug(2, go_offline, NULL);
 	fake_msr_ignore(2, FAKE_MSR_EFER);
-	(void)host_cpu_call(2, go_online, NULL);
+	fake_hotplug(2, go_online, NULL);
 	ck_assert_int_eq(online_error, EIO);
 	ck_assert_int_eq(unit_term(id), 0);
 }
@@ -943,10 +943,10 @@ START_TEST(hotplug_late)
 	id = unit_create(MIB, 1);
 	ck_assert_uint_eq(fake_msr_get(3, FAKE_MSR_EFER) & 0x1000, 0);
 	fake_cpu_online(3, true);
-	(void)host_cpu_call(3, go_online, NULL);
+	fake_hotplug(3, go_online, NULL);
 	ck_assert_int_eq(online_error, 0);
 	ck_assert_uint_ne(fake_msr_get(3, FAKE_MSR_EFER) & 0x1000, 0);
-	(void)host_cpu_call(1, go_offline, NULL);
+	fake_hotplug(1, go_offline, NULL);
 	fake_cpu_online(1, false);
 	ck_assert_int_eq(unit_term(id), 0);
 	fake_cpu_check_clean();

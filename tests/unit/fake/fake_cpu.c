@@ -32,14 +32,15 @@ struct cpu {
 	unsigned int	nmsrs;
 	uint64_t	xcr0;
 	uint64_t	dr[4];
-	bool		dr_loaded;	/* not the host's */
+	bool		dr_loaded;	/* DR0-3 are not the host's */
+	bool		dr_disarmed;	/* DR7 is not the host's */
 	struct fake_fpu	fpu;
 	struct fake_fpu	host_fpu;	/* while the driver owns the FPU */
 };
 
 static struct leaf	leaves[NLEAVES];
 static unsigned int	nleaves;
-static struct cpu	cpus[HOST_MAX_CPUS];
+static struct cpu	cpus[FAKE_MAX_CPUS];
 static uint64_t		tsc, host_xcr0, host_cr4;
 
 /* Defaults of a CPU like the one QEMU gives: 16 ASIDs, nested paging. */
@@ -74,6 +75,7 @@ static const struct msr default_msrs[] = {
 	{ 0x175, false, 0xffff800000001000 },
 	{ 0x176, false, 0xffff800000002000 },
 	{ MSR_PAT, false, 0x0007040600070406 },
+	{ FAKE_MSR_XSS, false, FAKE_HOST_XSS },
 	{ 0xc0000081, false, 0x23001000000000 },
 	{ 0xc0000082, false, 0xffff800000003000 },
 	{ 0xc0000083, false, 0 },
@@ -103,7 +105,7 @@ fake_cpu_reset(void)
 	memcpy(leaves, default_leaves, sizeof(default_leaves));
 	nleaves = sizeof(default_leaves) / sizeof(default_leaves[0]);
 	memset(cpus, 0, sizeof(cpus));
-	for (i = 0; i < HOST_MAX_CPUS; i++) {
+	for (i = 0; i < FAKE_MAX_CPUS; i++) {
 		c = &cpus[i];
 		c->nmsrs = sizeof(default_msrs) / sizeof(default_msrs[0]);
 		memcpy(c->msr, default_msrs, sizeof(default_msrs));
@@ -193,7 +195,7 @@ fake_no_xsave(void)
 		fake_cpuid_set(0xd, i, 0, 0, 0, 0);
 	host_cr4 &= ~CR4_OSXSAVE_BIT;
 	host_xcr0 = 1;
-	for (i = 0; i < HOST_MAX_CPUS; i++)
+	for (i = 0; i < FAKE_MAX_CPUS; i++)
 		cpus[i].xcr0 = 1;
 }
 
@@ -280,6 +282,8 @@ insn_wrmsr(uint32_t index, uint64_t v)
 		fake_die("WRMSR to %#x: #GP", index);
 	if (index == FAKE_MSR_EFER) {
 		fake_assert_context("WRMSR EFER", false, false, true);
+		if (!fake_cpus_held())
+			fake_die("EFER.SVME changed while CPUs may come");
 		if ((v & ~EFER_ALL) != 0)
 			fake_die("EFER %#llx: #GP", (unsigned long long)v);
 		if ((v ^ m->value) & ~0x1000ULL)
@@ -300,6 +304,12 @@ insn_wrmsr(uint32_t index, uint64_t v)
 }
 
 /* --- Control and debug registers --- */
+
+static bool
+fake_xsave(void)
+{
+	return ((host_cr4 & CR4_OSXSAVE_BIT) != 0);
+}
 
 uint64_t
 insn_read_cr0(void)
@@ -331,10 +341,26 @@ void
 insn_write_dr(int n, uint64_t v)
 {
 	fake_assert_context("MOV to DR", false, true, false);
-	if (n < 0 || n > 3)
-		fake_die("MOV to DR%d", n);
+	if (n == 7 && v == 0x400) {
+		this_cpu()->dr_disarmed = true;
+		return;
+	}
+	if (n < 0 || n > 3 || !this_cpu()->dr_disarmed)
+		fake_die("MOV to DR%d, host breakpoints armed", n);
 	this_cpu()->dr[n] = v;
 	this_cpu()->dr_loaded = true;
+}
+
+/*
+ * VMRUN and #VMEXIT: DR6 and DR7 are not the host's any more; a guest must
+ * not find the host's IA32_XSS, since XSAVES is not intercepted.
+ */
+void
+fake_cpu_vmrun(void)
+{
+	this_cpu()->dr_disarmed = true;
+	if (fake_xsave() && fake_msr_get(fake_self()->cpu, FAKE_MSR_XSS) != 0)
+		fake_die("VMRUN with the host's XSS");
 }
 
 uint64_t
@@ -344,11 +370,15 @@ fake_dr(unsigned int cpu, int n)
 }
 
 void
-host_dr_restore(void)
+host_dr_restore(bool addresses)
 {
 	int n;
 
 	fake_assert_context("host_dr_restore", false, true, false);
+	if (addresses != this_cpu()->dr_loaded)
+		fake_die("host_dr_restore: DR0-3 are%s the host's",
+		    addresses ? "" : " not");
+	this_cpu()->dr_disarmed = false;
 	for (n = 0; n < 4; n++)
 		this_cpu()->dr[n] = FAKE_HOST_DR(n);
 	this_cpu()->dr_loaded = false;
@@ -400,17 +430,14 @@ host_fpu_end(void)
 	this_cpu()->fpu = this_cpu()->host_fpu;
 }
 
-/* Called when a thread has just come to its CPU with interrupts off. */
-void
-fake_cpu_enter_begin(void)
-{
-}
-
+/* Before interrupts are on again: nothing of the guest's may be left. */
 void
 fake_cpu_enter_end(void)
 {
-	if (this_cpu()->dr_loaded)
+	if (this_cpu()->dr_loaded || this_cpu()->dr_disarmed)
 		fake_die("guest debug registers left in the host");
+	if (fake_msr_get(fake_self()->cpu, FAKE_MSR_XSS) != FAKE_HOST_XSS)
+		fake_die("guest XSS left in the host");
 	if (this_cpu()->xcr0 != host_xcr0)
 		fake_die("guest XCR0 left in the host");
 }
@@ -425,7 +452,7 @@ fpu_section(const char *what)
 uint64_t
 insn_xgetbv(void)
 {
-	if ((host_cr4 & CR4_OSXSAVE_BIT) == 0)
+	if (!fake_xsave())
 		fake_die("XGETBV: #UD");
 	return (this_cpu()->xcr0);
 }
@@ -434,12 +461,34 @@ void
 insn_xsetbv(uint64_t v)
 {
 	fpu_section("XSETBV");
-	if ((host_cr4 & CR4_OSXSAVE_BIT) == 0)
+	if (!fake_xsave())
 		fake_die("XSETBV: #UD");
 	if ((v & 1) == 0 || (v & ~(uint64_t)FAKE_HOST_XCR0) != 0 ||
 	    ((v & 4) != 0 && (v & 2) == 0))
 		fake_die("XSETBV %#llx: #GP", (unsigned long long)v);
 	this_cpu()->xcr0 = v;
+}
+
+/*
+ * The x87 part. A CPU without XSaveErPtr leaves FOP, FIP and FDP, bytes 6 to
+ * 23, as they are while no exception is pending (FSW.ES).
+ */
+static void
+load_x87(struct fake_fpu *f, const uint8_t *a)
+{
+	uint32_t r[4];
+
+	fake_cpuid_get(0x80000008, 0, r);
+	memcpy(f->x87, a, (r[1] & 4) != 0 || (a[2] & 0x80) != 0 ? 24 : 6);
+	memcpy(f->x87 + 32, a + 32, 128);
+}
+
+/* FNCLEX, EMMS, FILD: the last instruction and operand are known ones. */
+void
+insn_fp_forget(void)
+{
+	fpu_section("FILD");
+	memset(this_cpu()->fpu.x87 + 6, 0, 18);
 }
 
 static void
@@ -492,7 +541,7 @@ insn_xsave(void *area, uint64_t mask)
 	struct fake_fpu *f = &this_cpu()->fpu;
 	uint8_t *a = area;
 
-	if ((host_cr4 & CR4_OSXSAVE_BIT) == 0)
+	if (!fake_xsave())
 		fake_die("XSAVE: #UD");
 	save_legacy(a, f, parts);
 	if (parts & 4)
@@ -511,7 +560,7 @@ insn_xrstor(const void *area, uint64_t mask)
 	uint64_t bv;
 	unsigned int i;
 
-	if ((host_cr4 & CR4_OSXSAVE_BIT) == 0)
+	if (!fake_xsave())
 		fake_die("XRSTOR: #UD");
 	memcpy(&bv, a + 512, 8);
 	if ((bv & ~xcr0) != 0)
@@ -522,7 +571,7 @@ insn_xrstor(const void *area, uint64_t mask)
 			fake_die("XRSTOR: header byte %u: #GP", i);
 	if (parts & 1) {
 		if (bv & 1)
-			memcpy(f->x87, a, 24), memcpy(f->x87 + 32, a + 32, 128);
+			load_x87(f, a);
 		else
 			init_x87(f);
 	}
@@ -556,8 +605,7 @@ insn_fxrstor(const void *area)
 	struct fake_fpu *f = &this_cpu()->fpu;
 
 	(void)area_check(area, "FXRSTOR", 16);
-	memcpy(f->x87, a, 24);
-	memcpy(f->x87 + 32, a + 32, 128);
+	load_x87(f, a);
 	load_mxcsr(f, a);
 	memcpy(f->xmm, a + 160, 256);
 }

@@ -35,6 +35,8 @@ void	 fake_msr_ignore(unsigned int cpu, uint32_t msr);  /* writes lost */
 
 #define FAKE_HOST_XCR0		0x7
 #define FAKE_HOST_DR(n)		(0x7000 + (uint64_t)(n))
+#define FAKE_MSR_XSS		0xda0u
+#define FAKE_HOST_XSS		0x1800
 
 /* The live x87, SSE and AVX state of one CPU. */
 struct fake_fpu {

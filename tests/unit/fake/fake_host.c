@@ -24,7 +24,9 @@ struct fake_cpu_slot {
 	unsigned int	kicks;		/* atomic */
 };
 
-static struct fake_cpu_slot	 cpus[HOST_MAX_CPUS];
+static struct fake_cpu_slot	 cpus[FAKE_MAX_CPUS];
+static pthread_mutex_t		 cpus_lock;	/* host_cpus_hold */
+static int			 cpus_held;	/* atomic */
 static unsigned int		 ncpus;
 static unsigned int		 nmis, mces;
 static uint64_t			 live_mutexes;
@@ -103,7 +105,7 @@ fake_reset(void)
 	}
 	boots++;
 	fake_mem_reset();
-	for (i = 0; i < HOST_MAX_CPUS; i++) {
+	for (i = 0; i < FAKE_MAX_CPUS; i++) {
 		pthread_mutex_init(&cpus[i].busy, NULL);
 		cpus[i].online = 0;
 		cpus[i].kick = 0;
@@ -111,6 +113,8 @@ fake_reset(void)
 		cpus[i].kicks = 0;
 	}
 	fake_cpus(4);
+	pthread_mutex_init(&cpus_lock, NULL);
+	cpus_held = 0;
 	nmis = mces = 0;
 	live_mutexes = 0;
 	call_hook = NULL;
@@ -135,6 +139,8 @@ fake_check_idle(void)
 		fake_die("lock %s still held", t->held[0]->name);
 	if (t->in_fpu)
 		fake_die("host_fpu_begin without host_fpu_end");
+	if (t->holds_cpus)
+		fake_die("host_cpus_hold without host_cpus_release");
 }
 
 /* Nothing of the driver is left: pages, allocations, pins, charges, locks. */
@@ -196,7 +202,7 @@ host_mutex_lock(struct host_mutex *m)
 	fake_assert_context("host_mutex_lock", true, false, false);
 	if (m->magic != MUTEX_LIVE)
 		fake_die("lock of a mutex that is not initialised");
-	if (fake_lock_hook != NULL && t->nheld == 0)
+	if (fake_lock_hook != NULL && t->nheld == 0 && !t->holds_cpus)
 		fake_lock_hook(m->name);
 	if (t->nheld != 0 && t->held[t->nheld - 1]->rank >= m->rank)
 		fake_die("lock order: %s (%d) taken under %s (%d)", m->name,
@@ -243,7 +249,7 @@ fake_cpus(unsigned int n)
 	unsigned int i;
 
 	ncpus = n;
-	for (i = 0; i < HOST_MAX_CPUS; i++)
+	for (i = 0; i < FAKE_MAX_CPUS; i++)
 		cpus[i].online = i < n;
 }
 
@@ -292,10 +298,54 @@ host_cpu_count(void)
 }
 
 bool
-host_cpu_is_online(unsigned int cpu)
+fake_cpu_is_online(unsigned int cpu)
 {
 	return (cpu < ncpus &&
 	    __atomic_load_n(&cpus[cpu].online, __ATOMIC_SEQ_CST));
+}
+
+/* Taken before any mutex; no CPU comes or goes while it is held. */
+void
+host_cpus_hold(void)
+{
+	struct fake_thread *t = fake_self();
+
+	fake_assert_context("host_cpus_hold", true, false, false);
+	if (t->nheld != 0)
+		fake_die("host_cpus_hold under lock %s", t->held[0]->name);
+	if (t->holds_cpus)
+		fake_die("host_cpus_hold twice");
+	pthread_mutex_lock(&cpus_lock);
+	t->holds_cpus = true;
+	__atomic_store_n(&cpus_held, 1, __ATOMIC_SEQ_CST);
+}
+
+void
+host_cpus_release(void)
+{
+	struct fake_thread *t = fake_self();
+
+	fake_assert_context("host_cpus_release", true, false, false);
+	if (!t->holds_cpus)
+		fake_die("host_cpus_release without host_cpus_hold");
+	t->holds_cpus = false;
+	__atomic_store_n(&cpus_held, 0, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&cpus_lock);
+}
+
+bool
+fake_cpus_held(void)
+{
+	return (__atomic_load_n(&cpus_held, __ATOMIC_SEQ_CST) != 0);
+}
+
+void
+fake_hotplug(unsigned int cpu, void (*fn)(void *), void *arg)
+{
+	host_cpus_hold();
+	if (host_cpu_call(cpu, fn, arg) != 0)
+		fake_die("hotplug of CPU %u that is off", cpu);
+	host_cpus_release();
 }
 
 /* An interrupt to that CPU: it leaves the guest, then runs fn. */
@@ -308,7 +358,7 @@ host_cpu_call(unsigned int cpu, void (*fn)(void *), void *arg)
 	fake_assert_context("host_cpu_call", true, false, false);
 	if (call_hook != NULL)
 		call_hook(cpu);
-	if (!host_cpu_is_online(cpu))
+	if (!fake_cpu_is_online(cpu))
 		return (EINVAL);
 	__atomic_add_fetch(&cpus[cpu].calls, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&cpus[cpu].busy);
@@ -352,16 +402,15 @@ host_enter_begin(void)
 	fake_assert_context("host_enter_begin", true, false, false);
 	if (t->nheld != 0)
 		fake_die("entry with lock %s held", t->held[0]->name);
-	if (host_must_stop())
+	if (fake_must_stop())
 		return (false);
 	if (fake_enter_hook != NULL)
 		fake_enter_hook();
-	if (!host_cpu_is_online(t->cpu))
+	if (!fake_cpu_is_online(t->cpu))
 		fake_die("thread on CPU %u that is off", t->cpu);
 	pthread_mutex_lock(&cpus[t->cpu].busy);
 	__atomic_store_n(&cpus[t->cpu].kick, 0, __ATOMIC_SEQ_CST);
 	t->context = FAKE_E;
-	fake_cpu_enter_begin();
 	return (true);
 }
 
@@ -391,7 +440,7 @@ fake_signal_clear(struct fake_thread *t)
 }
 
 bool
-host_must_stop(void)
+fake_must_stop(void)
 {
 	return (__atomic_load_n(&fake_self()->signal, __ATOMIC_SEQ_CST) != 0);
 }

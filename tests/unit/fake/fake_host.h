@@ -19,6 +19,7 @@
 #define FAKE_PA_BASE	0x100000000ULL	/* above 4 GiB: truncation shows */
 #define FAKE_PA_SIZE	0x1000000000ULL
 #define FAKE_POISON	0xdb
+#define FAKE_MAX_CPUS	256
 #define FAKE_VA_MAX	0x7ffffffff000ULL /* first address past user space */
 
 /* What a physical page is. */
@@ -84,6 +85,7 @@ struct fake_thread {
 	unsigned int		 nheld;
 	struct host_mutex	*held[FAKE_MAX_HELD];
 	bool			 in_fpu;
+	bool			 holds_cpus;
 	unsigned int		 yields;
 	struct host_as		*as;
 	struct host_caller	 caller;
@@ -92,9 +94,14 @@ struct fake_thread *fake_self(void);
 void	 fake_assert_context(const char *what, bool s, bool e, bool c);
 void	 fake_cpus(unsigned int n);
 void	 fake_cpu_online(unsigned int cpu, bool online);
+bool	 fake_cpu_is_online(unsigned int cpu);
 void	 fake_cpu_set(unsigned int cpu);	/* this thread's next CPU */
 void	 fake_signal(struct fake_thread *);
 void	 fake_signal_clear(struct fake_thread *);
+bool	 fake_must_stop(void);		/* a signal for this thread */
+/* `fn` on a CPU that comes or goes, as the host would call the driver. */
+void	 fake_hotplug(unsigned int cpu, void (*)(void *), void *);
+bool	 fake_cpus_held(void);	/* none comes or goes now */
 bool	 fake_kicked(unsigned int cpu);
 unsigned int fake_kicks(unsigned int cpu);	/* since reset */
 unsigned int fake_nmis(void);

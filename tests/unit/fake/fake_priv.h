@@ -10,8 +10,8 @@
 void		 fake_mem_reset(void);
 struct host_as	*fake_as_default(void);
 void		 fake_cpu_reset(void);
-void		 fake_cpu_enter_begin(void);
 void		 fake_cpu_enter_end(void);
+void		 fake_cpu_vmrun(void);
 void		 fake_svm_reset(void);
 
 #endif /* FAKE_PRIV_H */

@@ -237,7 +237,7 @@ fake_do_spin(struct fake_guest *g, uint64_t arg)
 	unsigned int n = 0;
 
 	(void)arg;
-	while (!fake_kicked(g->cpu) && !host_must_stop())
+	while (!fake_kicked(g->cpu) && !fake_must_stop())
 		fake_relax(&n);
 	fake_exit(g, EXIT_INTR, 0, 0);
 }
@@ -594,6 +594,7 @@ check_driver(const struct fake_guest *g, uint64_t vmcb_pa,
 	uint32_t r[4];
 
 	fake_assert_context("svm_enter", false, true, false);
+	fake_cpu_vmrun();
 	if ((fake_msr_get(g->cpu, FAKE_MSR_EFER) & 0x1000) == 0)
 		fake_die("VMRUN with EFER.SVME 0 on CPU %u: #UD", g->cpu);
 	if (!kernel_range(fake_msr_get(g->cpu, FAKE_MSR_VM_HSAVE_PA),
@@ -663,7 +664,7 @@ play(struct fake_guest *g)
 	while (!g->exited) {
 		if (window_open(g)) {
 			fake_exit(g, EXIT_VINTR, 0, 0);
-		} else if (fake_kicked(g->cpu) || host_must_stop()) {
+		} else if (fake_kicked(g->cpu) || fake_must_stop()) {
 			fake_exit(g, EXIT_INTR, 0, 0);
 		} else {
 			s = next_step();

@@ -21,5 +21,6 @@ void	 insn_fxrstor(const void *area);
 uint64_t insn_read_cr0(void);
 uint64_t insn_read_cr4(void);
 void	 insn_write_dr(int n, uint64_t v);
+void	 insn_fp_forget(void);
 
 #endif /* FAKE_INSN_H */
