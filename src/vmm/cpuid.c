@@ -273,7 +273,8 @@ cpuid_extended(uint32_t leaf, uint32_t out[4])
 		cpuid_host(leaf, 0, out);
 		if ((out[0] >> 8 & 0xff) > 48)	/* no 5-level paging */
 			out[0] = (out[0] & ~0xff00U) | 48 << 8;
-		out[0] = (out[0] & ~0xffU) | cpuid.phys_bits;
+		if ((out[0] & 0xff) > 48)
+			out[0] = (out[0] & ~0xffU) | 48;
 		out[1] &= VMM_AMDSPEC_EBX_MASK & AMDSPEC_EBX_OURS;
 		out[2] = 0;
 		break;
