@@ -3,8 +3,8 @@
  * inject-real - exceptions that the driver raises, in real mode.
  *
  * Exercises: #UD and #GP through the table at 0.
- * Expected exits: VALUE of VMMCALL, RDMSR 0xdead, MOV CR4.VMXE, the stack's
- *	imbalance; DONE.
+ * Expected exits: VALUE of VMMCALL, RDMSR 0xdead, MOV CR4.VMXE, MOV CR0.PG,
+ *	the stack's imbalance; DONE.
  * Why: there is no error code in real mode; VMX refuses to enter with one.
  */
 #include "trap.h"
@@ -18,6 +18,9 @@
 	movl	%cr4, %ecx
 	orl	$0x2000, %ecx
 	PROBE	movl %ecx, %cr4
+	movl	%cr0, %ecx
+	orl	$0x80000000, %ecx
+	PROBE	movl %ecx, %cr0
 	movl	%ebp, %eax
 	subl	%esp, %eax
 	REPORT

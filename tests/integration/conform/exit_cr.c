@@ -62,6 +62,12 @@ cr4(void)
 }
 
 static void
+activate(void)
+{
+	RUN_VALUES(new_guest("activate", NULL), GP0, 0, 0x500, GP0, GP0);
+}
+
+static void
 cr3(void)
 {
 	struct client_vm *v = new_guest("cr3", NULL);
@@ -237,6 +243,8 @@ const struct clause exit_cr[] = {
 	    LAYER_EXIT, FIX, cr0, NULL },
 	{ "F14.cr4", "CR4: a bit whose feature is hidden is #GP",
 	    LAYER_EXIT, FIX, cr4, NULL },
+	{ "4.5.activate", "wrong ways into and out of long mode are #GP",
+	    LAYER_EXIT, MATCH, activate, NULL },
 	{ "4.5.cr3", "MOV CR3 and INVLPG act at once; a bad CR3",
 	    LAYER_EXIT, MATCH, cr3, "TCG ends the VCPU at the bad CR3" },
 	{ "4.5.forms", "MOV CR with all registers; CLTS, LMSW, SMSW",

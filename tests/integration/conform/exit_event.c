@@ -53,7 +53,8 @@ inject_prot(void)
 static void
 inject_real(void)
 {
-	RUN_VALUES(new_guest("inject-real", NULL), UD, GP0, GP0, 0);
+	RUN_VALUES(new_guest("inject-real", NULL), UD, GP0, GP0, GP0,
+	    0);
 }
 
 #define FAR_STACK	0x201000	/* its page, never touched before */
