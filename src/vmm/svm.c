@@ -538,13 +538,7 @@ svm_load_crs(struct vcpu *v, struct svm_vcpu *s)
 	b->save.cr0 = v->cr0 & ~(CR0_CD | CR0_NW);
 	b->save.cr2 = v->cr2;
 	b->save.cr4 = (v->cr4 & ~CR4_MCE) | (insn_read_cr4() & CR4_MCE);
-	/*
-	 * LME counts only with paging on. TCG: with LME set, PG and PAE clear
-	 * in the guest, #VMEXIT does not load the host's CR0.
-	 */
 	b->save.efer = v->efer | EFER_SVME;
-	if ((v->cr0 & CR0_PG) == 0)
-		b->save.efer &= ~EFER_LME;
 	if ((v->cr0 & CR0_PG) == 0)
 		b->save.efer &= ~EFER_LME;
 	b->save.cpl = svm_cpl(v);
