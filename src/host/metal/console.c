@@ -195,7 +195,7 @@ ksprintf(char *buf, const char *fmt, ...)
 #define RING_SIZE	1024		/* a power of two */
 #define CTRL_C		3
 
-enum { TCGETS = 0x5401, TCSETS = 0x5402, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413 };
+enum { TCGETS = 0x5401, TCSETS, TCSETSF = 0x5404, TIOCGWINSZ = 0x5413 };
 enum { ICRNL = 0x100 /* c_iflag */, ISIG = 0x1, ECHO = 0x8 /* c_lflag */ };
 struct termios {
 	uint32_t	c_iflag, c_oflag, c_cflag, c_lflag;

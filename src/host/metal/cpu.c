@@ -23,7 +23,7 @@ struct tss {
 	uint64_t	reserved2;
 	uint16_t	reserved3, iopb;
 } __attribute__((packed));
-_Static_assert(sizeof(struct tss) == 104, "APM Vol. 2 12.2.5");
+_Static_assert(sizeof(struct tss) == 104, "a 64-bit TSS");
 _Static_assert(offsetof(struct frame, vec) == FRAME_VEC, "trap.S");
 _Static_assert(sizeof(struct frame) % 16 == 0, "aligned on the stack");
 
@@ -156,7 +156,8 @@ fpu_fresh(void *area)
 }
 
 #define FPU_MOVE(insn, area) \
-	__asm__ volatile(insn " (%0)" : : "r"(area), "a"(-1), "d"(-1) : "memory")
+	__asm__ volatile(insn " (%0)" \
+	    : : "r"(area), "a"(-1), "d"(-1) : "memory")
 
 void
 fpu_store(void *area)

@@ -23,7 +23,7 @@ enum { F_DUPFD, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC = 1030 };
 enum { POLLIN = 1, POLLOUT = 4, POLLNVAL = 32 };
 enum {
 	SYS_READ = 0, SYS_WRITE = 1, SYS_CLOSE = 3, SYS_LSEEK = 8,
-	SYS_IOCTL = 16, SYS_READV = 19, SYS_WRITEV = 20, SYS_DUP = 32,
+	SYS_READV = 19, SYS_WRITEV = 20, SYS_DUP = 32,
 	SYS_DUP2 = 33, SYS_FCNTL = 72, SYS_OPENAT = 257, SYS_DUP3 = 292,
 };
 
@@ -240,21 +240,25 @@ file_rw(struct file *file, const struct frame *f)
 	return (done);
 }
 
-/* The file stays open while the driver is at work on it. */
-static long
-file_ioctl(struct file *f, uint32_t cmd, uint64_t arg)
+/* Apart from sys_fd() to be quick. The file stays open meanwhile. */
+long
+sys_ioctl(struct frame *f)
 {
+	struct file *file = f->rdi < MAX_FILES ? fds[f->rdi] : NULL;
 	long ret;
 
-	if (f->type != F_VMM)
-		return (f->type == F_CONSOLE ? tty_ioctl(cmd, arg) : -ENOTTY);
-	f->refs++;
-	ret = -vmm_ioctl(f->vmm, cmd, arg);
-	file_put(f);
+	if (file == NULL)
+		return (-EBADF);
+	if (file->type != F_VMM)
+		return (file->type == F_CONSOLE ? tty_ioctl(f->rsi, f->rdx) :
+		    -ENOTTY);
+	file->refs++;
+	ret = -vmm_ioctl(file->vmm, f->rsi, f->rdx);
+	file_put(file);
 	return (ret);
 }
 
-/* The calls whose first argument is a descriptor. */
+/* The other calls whose first argument is a descriptor. */
 long
 sys_fd(struct frame *f)
 {
@@ -263,8 +267,6 @@ sys_fd(struct frame *f)
 	if (file == NULL)
 		return (-EBADF);
 	switch (f->rax) {
-	case SYS_IOCTL:
-		return (file_ioctl(file, f->rsi, f->rdx));
 	case SYS_READ:
 	case SYS_WRITE:
 	case SYS_READV:

@@ -2,7 +2,8 @@
 # From `nm -n` to the table that print_symbol() of trap.c searches.
 BEGIN {
 	print "#include \"metal.h\""
-	print "const struct ksym ksyms[] __attribute__((section(\".ksyms\"))) = {"
+	place = " __attribute__((section(\".ksyms\"))) = "
+	print "const struct ksym ksyms[]" place "{"
 }
 $2 ~ /^[tT]$/ && $1 ~ /^ffffffff/ {
 	printf "\t{ 0x%s, \"%s\" },\n", $1, $3
@@ -10,5 +11,5 @@ $2 ~ /^[tT]$/ && $1 ~ /^ffffffff/ {
 }
 END {
 	print "\t{ 0, 0 }\n};"
-	print "const unsigned int nksyms __attribute__((section(\".ksyms\"))) = " n + 0 ";"
+	print "const unsigned int nksyms" place n + 0 ";"
 }

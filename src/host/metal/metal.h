@@ -252,7 +252,8 @@ void	 files_close(void);
 /* --- System calls: arguments in the frame, the result for RAX. --- */
 typedef long syscall_fn(struct frame *);
 int	 time_copyin(uint64_t, uint64_t *);
-syscall_fn sys_mmap, sys_memory, sys_brk, sys_fd, sys_open, sys_poll;
+syscall_fn sys_mmap, sys_memory, sys_brk;
+syscall_fn sys_fd, sys_ioctl, sys_open, sys_poll;
 syscall_fn sys_exit, sys_clone, sys_futex, sys_arch_prctl;
 syscall_fn sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigreturn, sys_kill;
 

@@ -88,9 +88,10 @@ push_args(char **argv, uint64_t argc, const struct ehdr *h, uint64_t phdr,
 		AT_PAGESZ, PAGE_SIZE, AT_ENTRY, h->entry,
 		AT_RANDOM, USER_MAX - sizeof(random), 0, 0,
 	};
-	uint64_t vec[MAX_ARGS + 24] = { argc }, n = argc + 1 + ARRAY_LEN(tail), i;
+	uint64_t n = argc + 1 + ARRAY_LEN(tail), vec[MAX_ARGS + 24], i;
 	int error;
 
+	vec[0] = argc;
 	*sp = USER_MAX;
 	error = push(sp, random, sizeof(random), 16);
 	for (i = 0; i < argc && error == 0; i++) {

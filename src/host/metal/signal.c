@@ -213,9 +213,11 @@ sys_rt_sigprocmask(struct frame *f)
 	    (f->rdx != 0 && host_copyout(&before, f->rdx,
 	    sizeof(before)) != 0))
 		return (-EFAULT);
-	if (f->rsi != 0)
-		cur->mask = (how == SIG_BLOCK ? before | set :
-		    how == SIG_UNBLOCK ? before & ~set : set) & ~UNBLOCKABLE;
+	if (f->rsi == 0)
+		return (0);
+	set = how == SIG_BLOCK ? before | set :
+	    how == SIG_UNBLOCK ? before & ~set : set;
+	cur->mask = set & ~UNBLOCKABLE;
 	return (0);
 }
 

@@ -7,7 +7,8 @@
 enum { TIMER_ABSTIME = 1, CLOCK_MAX = 11, RLIMIT_MEMLOCK = 8 };
 enum {
 	SYS_SCHED_YIELD = 24, SYS_GETPID = 39, SYS_GETTID = 186,
-	SYS_SET_TID_ADDRESS = 218, SYS_CLOCK_NANOSLEEP = 230, SYS_EXIT_GROUP = 231,
+	SYS_SET_TID_ADDRESS = 218, SYS_CLOCK_NANOSLEEP = 230,
+	SYS_EXIT_GROUP = 231,
 };
 
 /* Nanoseconds of a struct timespec. Returns: 0, EFAULT, EINVAL. */
@@ -124,9 +125,9 @@ no_syscall(struct frame *f)
 
 /* Linux x86-64 numbers. */
 static syscall_fn *const table[] = {
-	/* read, write, close, lseek, ioctl, readv, writev */
+	/* read, write, close, lseek, readv, writev */
 	[0] = sys_fd, [1] = sys_fd, [3] = sys_fd, [8] = sys_fd,
-	[16] = sys_fd, [19] = sys_fd, [20] = sys_fd,
+	[19] = sys_fd, [20] = sys_fd, [16] = sys_ioctl,
 	/* dup, dup2, fcntl, dup3 */
 	[32] = sys_fd, [33] = sys_fd, [72] = sys_fd, [292] = sys_fd,
 	[2] = sys_open, [257] = sys_open, [7] = sys_poll,

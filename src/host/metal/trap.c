@@ -17,8 +17,11 @@ print_symbol(uint64_t addr)
 
 	while (i + 1 < nksyms && ksyms[i + 1].addr <= addr)
 		i++;
-	kprintf("  %016lx %s+%#lx\n", addr, ksyms[i].name,
-	    addr - ksyms[i].addr);
+	if (addr < (uint64_t)kern_text || addr >= (uint64_t)kern_rodata)
+		kprintf("  %016lx\n", addr);
+	else
+		kprintf("  %016lx %s+%#lx\n", addr, ksyms[i].name,
+		    addr - ksyms[i].addr);
 }
 
 /* Follows the frame pointers and prints the return addresses. */
