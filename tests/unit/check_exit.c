@@ -759,6 +759,60 @@ START_TEST(cr_decoded_memory)
 }
 END_TEST
 
+/*
+ * The segment of the operand, which LMSW reads and SMSW writes: #GP(0), and
+ * #SS(0) through SS. APM Vol. 2 4.12 "Segment Limit Checks".
+ */
+START_TEST(cr_decoded_segment)
+{
+	static const struct {
+		uint32_t	ar, limit;
+		bool		pe;
+		uint16_t	at;
+		bool		lmsw, smsw;	/* allowed */
+	} t[] = {
+		{ 0x0093, 0xffff, false, 0x0500, true, true },
+		{ 0x0093, 0x0500, false, 0x0500, false, false },
+		{ 0x0093, 0x0501, false, 0x0500, true, true },
+		{ 0x0093, 0xffff, true, 0x0500, true, true },
+		{ 0x0091, 0xffff, true, 0x0500, true, false }, /* read-only */
+		{ 0x009b, 0xffff, true, 0x0500, true, false }, /* code */
+		{ 0x0099, 0xffff, true, 0x0500, false, false }, /* X only */
+		{ 0x0097, 0x04ff, true, 0x0500, true, true },	/* down */
+		{ 0x0097, 0x0500, true, 0x0500, false, false },
+		{ 0x0097, 0x0000, true, 0xffff, false, false },
+		{ 0x4097, 0x0000, true, 0xffff, true, true },
+		{ 0x10093, 0xffff, true, 0x0500, false, false },
+	};
+	struct vcpu_reg_state r;
+	size_t i;
+	int smsw;
+
+	for (i = 0; i < 2 * sizeof(t) / sizeof(t[0]); i++) {
+		smsw = i & 1;
+		unit_real(&r);
+		r.vrs_crs[VCPU_REGS_CR0] = t[i / 2].pe ? 0x11 : 0x10;
+		r.vrs_sregs[VCPU_REGS_DS].vsi_ar = t[i / 2].ar;
+		r.vrs_sregs[VCPU_REGS_DS].vsi_limit = t[i / 2].limit;
+		r.vrs_gprs[VCPU_REGS_RBX] = t[i / 2].at;
+		ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_ALL, &r), 0);
+		memset(&v->exception, 0, sizeof(v->exception));
+		ck_assert_int_eq(smsw ? HANDLE(VMEXIT_CR, "\x0f\x01\x27") :
+		    HANDLE(VMEXIT_CR, "\x0f\x01\x37"), EXIT_RESUME);
+		ck_assert_msg(v->exception.valid ==
+		    !(smsw ? t[i / 2].smsw : t[i / 2].lmsw), "row %zu", i / 2);
+		if (v->exception.valid)
+			expect_fault(VMM_EX_GP);
+	}
+	unit_real(&r);
+	r.vrs_sregs[VCPU_REGS_SS].vsi_limit = 0x100;
+	r.vrs_gprs[VCPU_REGS_RBP] = 0x500;
+	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_ALL, &r), 0);
+	(void)HANDLE(VMEXIT_CR, "\x0f\x01\x76\x00");	/* lmsw 0(%bp) */
+	expect_fault(VMM_EX_SS);
+}
+END_TEST
+
 /* An operand where the VM has no memory: the VCPU ends. */
 START_TEST(cr_decoded_nowhere)
 {
@@ -1118,6 +1172,7 @@ real_tests(TCase *tc)
 	tcase_add_test(tc, pdptes_reserved);
 	tcase_add_test(tc, cr_decoded);
 	tcase_add_test(tc, cr_decoded_memory);
+	tcase_add_test(tc, cr_decoded_segment);
 	tcase_add_test(tc, cr_decoded_nowhere);
 	tcase_add_test(tc, cr_decoded_other);
 	tcase_add_test(tc, dr_write_read);

@@ -687,6 +687,23 @@ START_TEST(f15_vmparams_efault)
 }
 END_TEST
 
+/* F15: nor does one in a page that MPROTECT_EPT made read-only. */
+START_TEST(f15_vmparams_readonly)
+{
+	uint32_t id = unit_create(MIB, 1), version = 9;
+	uint64_t gpa = 0x5001;
+
+	ck_assert_int_eq(unit_protect(id, 0x5000, PAGE_SIZE_4K, 1), 0);
+	ck_assert_int_eq(vmparams(VMM_IOC_WRITEVMPARAMS, id, 3, &gpa,
+	    &version), EINVAL);
+	ck_assert_uint_eq(*(uint64_t *)fake_user_ptr(GUEST_VA + 0x5000), 0);
+	ck_assert_int_eq(vmparams(VMM_IOC_READVMPARAMS, id, 3, &gpa,
+	    &version), 0);
+	ck_assert_uint_eq(gpa, 0);
+	ck_assert_uint_eq(version, 0);
+}
+END_TEST
+
 /* --- Two requests at once --- */
 
 static uint32_t race_id;
@@ -744,7 +761,7 @@ START_TEST(create_copyout_term)
 	memcpy(fake_user_ptr(0x50000000), fake_user_ptr(unit_arg()), 1280);
 	fake_user_protect(0x50000000, PAGE_SIZE_4K, false);
 	race_id = 2;
-	race_left = 3;		/* of its first unlisted, listed, undone */
+	race_left = 2;		/* one to list it, one to undo it */
 	fake_lock_hook = race_term;
 	ck_assert_int_eq(vmm_ioctl(unit_file, VMM_IOC_CREATE, 0x50000000),
 	    EFAULT);
@@ -994,6 +1011,7 @@ unit_suite(void)
 	tcase_add_test(tc, vmparams_mask);
 	tcase_add_test(tc, f15_vmparams_einval);
 	tcase_add_test(tc, f15_vmparams_efault);
+	tcase_add_test(tc, f15_vmparams_readonly);
 	tcase_add_loop_test(tc, term_meanwhile, 0, NREQUESTS);
 	tcase_add_test(tc, create_copyout_term);
 	tcase_add_test(tc, info_create_meanwhile);
