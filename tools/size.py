@@ -9,12 +9,16 @@ import re
 import statistics
 import sys
 
+# The 6,800 lines of src/vmm in shares: the portable part has the larger one
+# because what both vendors need it does once (operands of register accesses,
+# events, debug registers), and each vendor's file is smaller for it.
+#
 # What, the files of it, the files left out, lines allowed.
 BUDGETS = [
     ("src/vmm, all", ["src/vmm/*"], [], 6800),
-    ("src/vmm, portable", ["src/vmm/*"], ["svm*", "vmx*", "vmcs*"], 3300),
-    ("src/vmm, SVM", ["src/vmm/svm*"], [], 1300),
-    ("src/vmm, VMX", ["src/vmm/vmx*", "src/vmm/vmcs*"], [], 2200),
+    ("src/vmm, portable", ["src/vmm/*"], ["svm*", "vmx*", "vmcs*"], 3800),
+    ("src/vmm, SVM", ["src/vmm/svm*"], [], 900),
+    ("src/vmm, VMX", ["src/vmm/vmx*", "src/vmm/vmcs*"], [], 2100),
     ("src/host/metal", ["src/host/metal/**/*"], [], 3000),
     ("src/host/linux", ["src/host/linux/**/*"], [], 1000),
 ]
