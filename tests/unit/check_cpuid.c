@@ -334,6 +334,18 @@ START_TEST(limit_leaves)
 }
 END_TEST
 
+/* Four levels map 48 bits: a guest sees no more, and may use no more. */
+START_TEST(f24_phys_bits)
+{
+	static const struct answer row = { 0x80000008, 0, { 0x3030, 5, 0, 0 } };
+
+	fake_cpuid_set(0x80000008, 0, 0x3034, 0x1007, 0, 0);
+	leaf_attach();
+	expect(&row);
+	ck_assert_uint_eq(cpuid_phys_mask(), 0xffffffffffff);
+}
+END_TEST
+
 START_TEST(questions_of_the_driver)
 {
 	ck_assert(cpuid_host_svm());
@@ -370,6 +382,7 @@ unit_suite(void)
 	tcase_add_test(tc, intel);
 	tcase_add_test(tc, old_cpu);
 	tcase_add_test(tc, limit_leaves);
+	tcase_add_test(tc, f24_phys_bits);
 	tcase_add_test(tc, questions_of_the_driver);
 	return (s);
 }
