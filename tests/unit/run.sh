@@ -12,19 +12,20 @@ pass=0 fail=0 bad=
 
 for suite; do
 	log=$dir/$suite.log
-	tap=$dir/$suite.tap
-	rm -f "$tap"
+	tap=$dir/$suite.$$.tap
+	: >"$tap"
 	CK_TAP_LOG_FILE_NAME=$tap "$dir/$suite" >"$log" 2>&1
 	status=$?
 	p=$(grep -c '^ok ' "$tap")
 	f=$(grep -c '^not ok ' "$tap")
 	pass=$((pass + ${p:-0})) fail=$((fail + ${f:-0}))
 	printf '%-16s %4d passed %4d failed\n' "$suite" "${p:-0}" "${f:-0}"
-	if [ "$status" -ne 0 ]; then
+	if [ "$status" -ne 0 ] || [ "${p:-0}" -eq 0 ]; then
 		bad="$bad $suite"
 		grep '^not ok ' "$tap" | head -n 40
 		grep -v '^tests/unit/.*:[FE]:' "$log" | tail -n 40
 	fi
+	rm -f "$tap"
 done
 printf 'unit: %d tests, %d passed, %d failed%s\n' \
     $((pass + fail)) "$pass" "$fail" "${bad:+ in$bad}"
