@@ -363,6 +363,7 @@ sys_brk(struct frame *f)
 
 /* --- host.h --- */
 
+/* Fills the client's pages on the way, see page_fault(). Returns: 0, EFAULT. */
 int
 host_copyin(uint64_t uaddr, void *buf, size_t n)
 {
@@ -371,6 +372,7 @@ host_copyin(uint64_t uaddr, void *buf, size_t n)
 	return (copy_user(buf, (const void *)uaddr, n));
 }
 
+/* The same the other way. Returns: 0; EFAULT, read-only memory too. */
 int
 host_copyout(const void *buf, uint64_t uaddr, size_t n)
 {
@@ -396,6 +398,7 @@ host_as_get(uint64_t npages, struct host_as **asp)
 	return (0);
 }
 
+/* The last reference frees the struct; the memory has gone before. */
 void
 host_as_put(struct host_as *as, uint64_t npages)
 {
@@ -404,6 +407,7 @@ host_as_put(struct host_as *as, uint64_t npages)
 		host_free(as);
 }
 
+/* Returns: 0; EFAULT: a hole, no user address, or the client is gone. */
 int
 host_as_mapped(struct host_as *as, uint64_t va, uint64_t size)
 {
@@ -418,6 +422,7 @@ host_as_mapped(struct host_as *as, uint64_t va, uint64_t size)
 	return (0);
 }
 
+/* Returns: 0; EFAULT and ENOMEM as as_fault() does. */
 int
 host_user_take(struct host_as *as, uint64_t va, unsigned int max_order,
     uint64_t *hpa, unsigned int *order)
@@ -435,6 +440,7 @@ host_user_take(struct host_as *as, uint64_t va, unsigned int max_order,
 	return (0);
 }
 
+/* The last reference frees a page. What is dirty means nothing here. */
 void
 host_user_release(uint64_t hpa, unsigned int order)
 {

@@ -45,6 +45,7 @@ console_init(void)
 		vga[i] = VGA_ATTR | ' ';
 }
 
+/* Scrolls when the screen is full. */
 static void
 vga_putc(char c)
 {
@@ -85,6 +86,7 @@ struct text {
 	size_t	 len;
 };
 
+/* Appends. */
 static void
 put(struct text *t, const char *s, size_t n)
 {
@@ -167,6 +169,7 @@ kvprintf(const char *fmt, va_list ap)
 	console_write(buf, format(buf, fmt, ap));
 }
 
+/* To the console. */
 void
 kprintf(const char *fmt, ...)
 {
@@ -241,6 +244,7 @@ tty_input(void)
 	wakeup(&tty_chan, INT32_MAX, NULL);
 }
 
+/* Something can be read. */
 bool
 tty_ready(void)
 {

@@ -138,6 +138,7 @@ host_cr4_set(uint64_t bits)
 	write_cr(4, cr4 |= bits);
 }
 
+/* The same. */
 void
 host_cr4_clear(uint64_t bits)
 {
@@ -159,6 +160,7 @@ fpu_fresh(void *area)
 	__asm__ volatile(insn " (%0)" \
 	    : : "r"(area), "a"(-1), "d"(-1) : "memory")
 
+/* The CPU's FPU state to memory, 64-aligned. */
 void
 fpu_store(void *area)
 {
@@ -168,6 +170,7 @@ fpu_store(void *area)
 		FPU_MOVE("fxsave64", area);
 }
 
+/* And back; what the area says is not there becomes as after a reset. */
 void
 fpu_load(const void *area)
 {

@@ -52,6 +52,7 @@ cpio_field(const char *p)
 	return (v);
 }
 
+/* Names in the archive and paths of clients alike. */
 static const char *
 skip_root(const char *path)
 {
@@ -93,6 +94,7 @@ file_put(struct file *f)
 	f->type = F_FREE;
 }
 
+/* Frees a descriptor, if it is one. */
 static void
 fd_close(unsigned int fd)
 {
@@ -172,6 +174,7 @@ sys_open(struct frame *f)
 	return (error);
 }
 
+/* Returns: bytes, 0 at the end; -EFAULT, -EINVAL, -ERESTART. */
 static long
 file_read(struct file *f, uint64_t uaddr, uint64_t n)
 {
@@ -195,6 +198,7 @@ file_read(struct file *f, uint64_t uaddr, uint64_t n)
 	return (n);
 }
 
+/* Returns: bytes; -EBADF: read-only; -EFAULT, -EINVAL. */
 static long
 file_write(struct file *f, uint64_t uaddr, uint64_t n)
 {

@@ -4,12 +4,14 @@
  */
 #include "metal.h"
 
+/* There is one CPU. */
 unsigned int
 host_cpu_self(void)
 {
 	return (0);
 }
 
+/* The same. */
 unsigned int
 host_cpu_count(void)
 {
@@ -22,11 +24,13 @@ host_cpus_hold(void)
 {
 }
 
+/* The same. */
 void
 host_cpus_release(void)
 {
 }
 
+/* Returns: 0; EINVAL: no such CPU. */
 int
 host_cpu_call(unsigned int cpu, void (*fn)(void *), void *arg)
 {
@@ -35,6 +39,7 @@ host_cpu_call(unsigned int cpu, void (*fn)(void *), void *arg)
 	return (cpu == 0 ? 0 : EINVAL);
 }
 
+/* A call here: interrupts off around it. */
 void
 host_cpu_call_all(void (*fn)(void *), void *arg)
 {
@@ -50,6 +55,7 @@ host_cpu_kick(unsigned int cpu)
 	(void)cpu;
 }
 
+/* A signal cannot come after the look at it: only interrupts send any. */
 bool
 host_enter_begin(void)
 {
@@ -60,6 +66,7 @@ host_enter_begin(void)
 	return (false);
 }
 
+/* STI lets in the interrupt that ended the guest. */
 void
 host_enter_end(void)
 {
@@ -79,6 +86,7 @@ host_fpu_begin(void)
 	}
 }
 
+/* Nothing: see host_fpu_begin(). */
 void
 host_fpu_end(void)
 {
@@ -101,6 +109,7 @@ host_caller(struct host_caller *c)
 	*c = (struct host_caller){ .pid = 1, .uid = 0, .admin = true };
 }
 
+/* The console is the log. */
 void
 host_log(const char *fmt, ...)
 {
@@ -113,6 +122,7 @@ host_log(const char *fmt, ...)
 	kprintf("\n");
 }
 
+/* As a panic of the kernel. */
 void
 host_bug(const char *file, int line, const char *what)
 {

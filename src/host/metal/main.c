@@ -115,6 +115,7 @@ first_thread(struct frame *f)
 	proc_main(args, f);
 }
 
+/* From boot.S, on its stack, with its page tables. */
 void
 kmain(uint32_t magic, uint32_t info)
 {

@@ -38,6 +38,7 @@ page_init(uint64_t where, uint64_t top)
 	return (round_up(pa_of(pages + npages), PAGE_SIZE));
 }
 
+/* Takes a free block out of its list. */
 static void
 block_remove(uint32_t pfn)
 {
@@ -49,6 +50,7 @@ block_remove(uint32_t pfn)
 		pages[p->next].prev = p->prev;
 }
 
+/* Puts a free block into the list of its order. */
 static void
 block_insert(uint32_t pfn, unsigned int order)
 {
@@ -93,6 +95,7 @@ page_add(uint64_t start, uint64_t end)
 	}
 }
 
+/* The smallest block that is large enough, halved. Returns: NULL: none. */
 void *
 host_page_alloc(unsigned int order)
 {
@@ -113,6 +116,7 @@ host_page_alloc(unsigned int order)
 	return (memset(va_of(pfn * PAGE_SIZE), 0, PAGE_SIZE << order));
 }
 
+/* Panics if that was not allocated in one piece. */
 void
 host_page_free(void *va, unsigned int order)
 {
@@ -143,6 +147,7 @@ page_count(uint64_t pa, unsigned int order, int refs)
 	}
 }
 
+/* Whole pages. Returns: NULL: no memory. */
 void *
 host_alloc(size_t size)
 {
@@ -153,6 +158,7 @@ host_alloc(size_t size)
 	return (host_page_alloc(order));
 }
 
+/* NULL is nothing. */
 void
 host_free(void *va)
 {
@@ -160,12 +166,14 @@ host_free(void *va)
 		host_page_free(va, pages[pa_of(va) / PAGE_SIZE].order);
 }
 
+/* The direct map has all memory. */
 void *
 host_va_of(uint64_t pa)
 {
 	return (va_of(pa));
 }
 
+/* Of memory of host_page_alloc(), which is in the direct map. */
 uint64_t
 host_pa_of(const void *va)
 {

@@ -18,7 +18,8 @@
 
 static uint16_t pm1a, slp_a;		/* a port and what to write there */
 
-#define get32(p) (*(const uint32_t __attribute__((aligned(1), may_alias)) *)(p))
+typedef uint32_t any32 __attribute__((aligned(1), may_alias));
+#define get32(p)	(*(const any32 *)(p))
 
 /* An ACPI table, with its length in *end; NULL: not in the direct map. */
 static const uint8_t *

@@ -233,6 +233,7 @@ proc_exit(int status)
 	thread_end();
 }
 
+/* The calling thread ends; the last one's status is the process's. */
 long
 sys_exit(struct frame *f)
 {

@@ -38,6 +38,7 @@ struct sigframe {
 _Static_assert(offsetof(struct ucontext, mask) == 296, "Linux's ucontext");
 _Static_assert(offsetof(struct frame, vec) == NREGS * 8, "as in ucontext");
 
+/* Nobody wants this signal. */
 static bool
 ignored(int sig)
 {
@@ -184,6 +185,7 @@ sys_rt_sigreturn(struct frame *f)
 	return (f->rax);
 }
 
+/* Returns: 0, -EFAULT, -EINVAL: no such signal, or SIGKILL, SIGSTOP. */
 long
 sys_rt_sigaction(struct frame *f)
 {
@@ -202,6 +204,7 @@ sys_rt_sigaction(struct frame *f)
 	return (0);
 }
 
+/* Returns: 0, -EFAULT, -EINVAL. */
 long
 sys_rt_sigprocmask(struct frame *f)
 {

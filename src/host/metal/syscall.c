@@ -25,6 +25,7 @@ time_copyin(uint64_t uts, uint64_t *ns)
 	return (0);
 }
 
+/* The other way. Returns: 0, EFAULT. */
 static int
 time_copyout(uint64_t ns, uint64_t uts)
 {

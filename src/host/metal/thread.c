@@ -98,6 +98,7 @@ thread_begin(struct frame *f)
 	sti();
 }
 
+/* Gives t the CPU. Locks: interrupts off. Returns in the caller's turn. */
 static void
 switch_thread(struct thread *t)
 {
@@ -219,12 +220,14 @@ wakeup(const void *chan, int n, const void *to)
 
 /* --- host.h: mutexes. Unlocking hands over, so that no waiter starves. --- */
 
+/* The fake host of the unit tests checks ranks; here they are a note. */
 void
 host_mutex_init(struct host_mutex *m, const char *name, int rank)
 {
 	*m = (struct host_mutex){ .name = name, .rank = rank };
 }
 
+/* Panics if anybody holds or wants it. */
 void
 host_mutex_destroy(struct host_mutex *m)
 {
@@ -232,6 +235,7 @@ host_mutex_destroy(struct host_mutex *m)
 		panic("mutex %s destroyed in use", m->name);
 }
 
+/* Sleeps until the holder hands over; a signal does not end that. */
 void
 host_mutex_lock(struct host_mutex *m)
 {
@@ -247,6 +251,7 @@ host_mutex_lock(struct host_mutex *m)
 	host_mutex_assert(m);
 }
 
+/* Hands over to the waiter whose turn is next. */
 void
 host_mutex_unlock(struct host_mutex *m)
 {
@@ -264,6 +269,7 @@ host_mutex_unlock(struct host_mutex *m)
 		}
 }
 
+/* Panics unless the caller holds it. */
 void
 host_mutex_assert(struct host_mutex *m)
 {
@@ -271,6 +277,7 @@ host_mutex_assert(struct host_mutex *m)
 		panic("mutex %s not held", m->name);
 }
 
+/* After a tick. */
 void
 host_yield(void)
 {

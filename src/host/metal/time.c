@@ -61,6 +61,7 @@ time_init(void)
 	ns_mult = (NSEC << 32) / tsc_hz;
 }
 
+/* As measured at boot. */
 uint64_t
 host_tsc_hz(void)
 {
