@@ -75,13 +75,14 @@ regs_xcr0_allowed(void)
 /*
  * What XSETBV takes: x87 always, AVX only with SSE.
  * SDM Vol. 1 13.3 "Enabling the XSAVE Feature Set and XSAVE-Enabled
- * Features". Without XSAVE there is no XCR0 and 0 stands for it.
+ * Features". Without XSAVE there is no XCR0: it reads 0, and x87
+ * alone may be said either way.
  */
 bool
 regs_xcr0_valid(uint64_t xcr0)
 {
 	if (fpu_xcr0 == 0)
-		return (xcr0 == 0);
+		return ((xcr0 & ~XCR0_X87) == 0);
 	if ((xcr0 & ~fpu_xcr0) != 0 || (xcr0 & XCR0_X87) == 0)
 		return (false);
 	return ((xcr0 & XCR0_AVX) == 0 || (xcr0 & XCR0_SSE) != 0);
@@ -329,7 +330,7 @@ regs_write(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 		v->cr2 = rs->vrs_crs[VCPU_REGS_CR2];
 		v->cr4 = rs->vrs_crs[VCPU_REGS_CR4] & ~CR4_VMXE;
 		v->cr8 = rs->vrs_crs[VCPU_REGS_CR8];
-		v->xcr0 = rs->vrs_crs[VCPU_REGS_XCR0];
+		v->xcr0 = rs->vrs_crs[VCPU_REGS_XCR0] & fpu_xcr0;
 		memcpy(v->pdpte, &rs->vrs_crs[VCPU_REGS_PDPTE0],
 		    sizeof(v->pdpte));
 	}

@@ -465,7 +465,9 @@ START_TEST(xcr0_without_xsave)
 	leaf_attach();
 	ck_assert_uint_eq(regs_xcr0_allowed(), 0);
 	ck_assert(regs_xcr0_valid(0));
-	ck_assert(!regs_xcr0_valid(1));
+	ck_assert(regs_xcr0_valid(1));
+	ck_assert(!regs_xcr0_valid(2));
+	ck_assert(!regs_xcr0_valid(3));
 	unit_real(&rs);
 	rs.vrs_crs[VCPU_REGS_XCR0] = 0;
 	ck_assert_int_eq(regs_check(CRS, &rs), 0);
