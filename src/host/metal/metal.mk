@@ -23,7 +23,7 @@ METAL_VMM ?= src/vmm
 
 METAL_CPPFLAGS := -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
 		  -I$(METAL_DIR)/include -I$(METAL_DIR) -Isrc/vmm -Iinclude
-METAL_CFLAGS := $(CFLAGS_COMMON) -std=gnu11 -ffreestanding -fno-pic -no-pie \
+METAL_CFLAGS := $(CFLAGS_COMMON) -std=gnu11 -ffreestanding -fno-pic \
 		-mgeneral-regs-only -mno-red-zone -mcmodel=kernel \
 		-fno-stack-protector -fcf-protection=none \
 		-fno-omit-frame-pointer -fno-optimize-sibling-calls \
