@@ -320,11 +320,11 @@ svm_seg(struct vmcb_save *save, int sreg)
 static void
 svm_seg_get(const struct vmcb_seg *seg, struct vcpu_segment_info *si)
 {
+	uint32_t ar = (seg->attr & 0xff) | (seg->attr & 0xf00) << 4;
+
 	si->vsi_sel = seg->sel;
 	si->vsi_limit = seg->limit;
-	si->vsi_ar = (seg->attr & 0xff) | (seg->attr & 0xf00) << 4;
-	if ((si->vsi_ar & SEG_P) == 0)
-		si->vsi_ar |= SEG_UNUSABLE;
+	si->vsi_ar = (ar & SEG_P) != 0 ? ar : ar | SEG_UNUSABLE;
 	si->vsi_base = seg->base;
 }
 

@@ -2,6 +2,9 @@
 /* string.c - the compiler, the driver and the kernel want these. */
 #include "metal.h"
 
+#undef memcpy
+#undef memset
+
 /* Eight bytes at a time: under an emulator each repetition is one step. */
 void *
 memcpy(void *restrict dst, const void *restrict src, size_t n)
