@@ -108,7 +108,8 @@ lint: ## layout, warnings of gcc and clang, shellcheck, the project's rules
 	@$(DEPS) lint
 	@$(PYTHON) tools/lint.py
 	+@$(LOCKED) BUILD=$(BUILD)/lint/gcc CI=true all unit-build
-	+@$(LOCKED) BUILD=$(BUILD)/lint/clang CI=true CC=clang metal unit-build
+	+@$(LOCKED) BUILD=$(BUILD)/lint/clang CI=true CC=clang \
+	    unit_SANITIZE=-O1 metal unit-build
 	@echo "lint: gcc and clang have nothing to say"
 
 .PHONY: size
