@@ -585,14 +585,14 @@ exit_log(struct vcpu *v, const struct vmexit *x, int error)
 	};
 	int i;
 
-	host_log("vm %u vcpu %u ends with error %d: exit %#llx info %#llx "
+	vmm_log("vm %u vcpu %u ends with error %d: exit %#llx info %#llx "
 	    "%#llx, cr0 %llx cr3 %llx cr4 %llx efer %llx", v->vm->id, v->id,
 	    error, (unsigned long long)x->code,
 	    (unsigned long long)x->info[0], (unsigned long long)x->info[1],
 	    (unsigned long long)v->cr0, (unsigned long long)hv->cr3(v),
 	    (unsigned long long)v->cr4, (unsigned long long)v->efer);
 	for (i = 0; i < VCPU_REGS_NGPRS; i += 3)
-		host_log("  %s %016llx  %s %016llx  %s %016llx",
+		vmm_log("  %s %016llx  %s %016llx  %s %016llx",
 		    name[i], (unsigned long long)v->gpr[i],
 		    name[i + 1], (unsigned long long)v->gpr[i + 1],
 		    name[i + 2], (unsigned long long)v->gpr[i + 2]);

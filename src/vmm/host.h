@@ -153,7 +153,7 @@ struct host_caller {
 };
 void	 host_caller(struct host_caller *);			/* S */
 
-/* One line to the host's log, without "vmm0: " and without newline. */
+/* One line to the host's log; `fmt` has no newline. */
 void	 host_log(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));		/* A */
 

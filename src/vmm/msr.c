@@ -101,7 +101,17 @@ msr_find(uint32_t index)
 	return (&msr_unlisted);
 }
 
-/* Whether the guest accesses it without an exit. For the bitmaps. */
+/* The MSRs of the table, for the bitmaps; false after the last. */
+bool
+msr_listed(size_t i, uint32_t *index)
+{
+	if (i >= sizeof(msrs) / sizeof(msrs[0]))
+		return (false);
+	*index = msrs[i].index;
+	return (true);
+}
+
+/* Whether the guest accesses it without an exit. */
 bool
 msr_native(uint32_t index, bool write)
 {

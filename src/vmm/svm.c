@@ -109,17 +109,21 @@ static void
 svm_fill_msrpm(uint8_t *map)
 {
 	static const uint32_t first[] = { 0, 0xc0000000U, 0xc0010000U };
-	unsigned int range, i, bit;
+	uint32_t index, range, bit;
+	size_t i;
 
 	memset(map, 0xff, MSRPM_BYTES);
-	for (range = 0; range < 3; range++) {
-		for (i = 0; i < 8192; i++) {
-			bit = range * 16384 + i * 2;
-			if (msr_native(first[range] + i, false))
-				map[bit / 8] &= ~(1U << bit % 8);
-			if (msr_native(first[range] + i, true))
-				map[bit / 8] &= ~(2U << bit % 8);
-		}
+	for (i = 0; msr_listed(i, &index); i++) {
+		for (range = 0; range < 3; range++)
+			if (index - first[range] < 8192)
+				break;
+		if (range == 3)
+			continue;
+		bit = range * 16384 + (index - first[range]) * 2;
+		if (msr_native(index, false))
+			map[bit / 8] &= ~(1U << bit % 8);
+		if (msr_native(index, true))
+			map[bit / 8] &= ~(2U << bit % 8);
 	}
 }
 
@@ -816,7 +820,7 @@ svm_explain(struct vcpu *v, const struct vmexit *x)
 	const struct vmcb_seg *seg = b->save.seg;
 
 	(void)x;
-	host_log("VMRUN refused: cs %04x/%03x ss %04x/%03x cr0 %llx cr3 %llx "
+	vmm_log("VMRUN refused: cs %04x/%03x ss %04x/%03x cr0 %llx cr3 %llx "
 	    "cr4 %llx efer %llx asid %u eventinj %llx", seg[VMCB_CS].sel,
 	    seg[VMCB_CS].attr, seg[VMCB_SS].sel, seg[VMCB_SS].attr,
 	    (unsigned long long)b->save.cr0, (unsigned long long)b->save.cr3,

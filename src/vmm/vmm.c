@@ -88,7 +88,7 @@ vmm_cpus_on(void)
 		if (vmm_cpu_error[cpu] <= 0)
 			continue;
 		error = vmm_cpu_error[cpu];
-		host_log("cpu%u: %s", cpu, error == EBUSY ?
+		vmm_log("cpu%u: %s", cpu, error == EBUSY ?
 		    "another hypervisor is using it; unload that first" :
 		    "cannot enter VMM mode");
 	}
@@ -674,7 +674,7 @@ vmm_attach(void)
 			break;
 	}
 	if (error != 0) {
-		host_log("not attached: %s", why);
+		vmm_log("not attached: %s", why);
 		return (error);
 	}
 	error = vendors[i]->attach();
@@ -683,7 +683,7 @@ vmm_attach(void)
 	hv = vendors[i];
 	fpu_attach();
 	cpuid_attach();
-	host_log("at mainbus0: %s", hv->banner);
+	host_log("vmm0 at mainbus0: %s", hv->banner);
 	return (0);
 }
 
@@ -728,7 +728,7 @@ vmm_suspend(void)
 	if (hv == NULL)
 		return;
 	vmm_terminate_all(NULL);
-	host_log("suspend: all VMs have ended");
+	vmm_log("suspend: all VMs have ended");
 }
 
 /* Nothing to bring back: the next CREATE turns VMM mode on. */

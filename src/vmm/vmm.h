@@ -219,6 +219,7 @@ struct vcpu {
 
 /* vmm.c */
 extern const struct hv_ops *hv;
+#define vmm_log(...)	host_log("vmm0: " __VA_ARGS__)
 
 /* vm.c */
 int	 vm_ranges_check(const struct vm_create_params *, uint64_t *pages);
@@ -291,6 +292,7 @@ uint64_t cpuid_phys_mask(void);		/* bits 0 .. MAXPHYADDR - 1 */
  * msr_native: the guest may access it without an exit because the CPU
  * switches it. read/write: 0, or EINVAL: the guest gets #GP(0).
  */
+bool	 msr_listed(size_t i, uint32_t *index);
 bool	 msr_native(uint32_t index, bool write);
 int	 msr_read(struct vcpu *, uint32_t index, uint64_t *);
 int	 msr_write(struct vcpu *, uint32_t index, uint64_t);

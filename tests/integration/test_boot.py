@@ -2,7 +2,7 @@
 """The host alone: from a disk, in little memory, and when it fails."""
 import re
 
-BANNER = re.compile(r"^vmm0:? at mainbus0: (SVM/RVI|VMX/EPT)$", re.M)
+BANNER = re.compile(r"^vmm0 at mainbus0: (SVM/RVI|VMX/EPT)$", re.M)
 
 
 def test_boot_attaches(boot):

@@ -115,7 +115,6 @@ host_log(const char *fmt, ...)
 {
 	va_list ap;
 
-	kprintf("vmm0: ");
 	va_start(ap, fmt);
 	kvprintf(fmt, ap);
 	va_end(ap);
