@@ -309,6 +309,7 @@ vcpu_enter(struct vcpu *v, struct vmexit *x)
 
 	hv->run(v, x);
 	v->event = x->lost;
+	trace_exit(v, x);
 
 	host_dr_restore(dr);
 	fpu_leave(v);

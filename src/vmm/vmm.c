@@ -630,6 +630,7 @@ vmm_ioctl(struct vmm_file *file, uint32_t cmd, uint64_t arg)
 	error = host_copyin(arg, &p, r->size);
 	if (error == 0)
 		error = vmm_call(r, file, p.id, &p);
+	trace_ioctl(cmd, error);
 	if (error != 0 || !r->out)
 		return (error);
 	error = host_copyout(&p, arg, r->size);

@@ -213,6 +213,13 @@ struct vcpu {
 	void			*hv;		/* the vendor's part */
 };
 
+/*
+ * Where a trace of exits and requests hooks in (decisions.md B3). Nothing
+ * records yet; the places are kept.
+ */
+#define trace_exit(v, x)	((void)(v), (void)(x))
+#define trace_ioctl(cmd, error)	((void)(cmd), (void)(error))
+
 /* What an exit handler decides; a positive value is RUN's errno. */
 #define EXIT_RESUME	0	/* enter again */
 #define EXIT_USER	(-1)	/* RUN returns to the client */
