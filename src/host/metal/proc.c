@@ -170,11 +170,13 @@ proc_main(char *args, struct frame *f)
 			args++;
 	}
 	proc.nthreads = 1;
-	error = argc > 0 ? exec_load(argv, argc, f) : ENOENT;
+	error = *args != '\0' ? E2BIG : argc == 0 ? ENOENT :
+	    exec_load(argv, argc, f);
 	if (error == 0)
 		return;
 	kprintf("metal: cannot run %s: %s\n", argc > 0 ? argv[0] : "nothing",
 	    error == ENOENT ? "not in the boot archive" :
+	    error == E2BIG ? "too many words, give fewer" :
 	    error == ENOMEM ? "out of memory" : "not a static x86-64 ELF");
 	machine_exit(NOT_RUN);
 }
