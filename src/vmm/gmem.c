@@ -277,38 +277,18 @@ gmem_fault(struct gmem_fault *fault, uint8_t vector, uint32_t code,
 	return (EFAULT);
 }
 
-/*
- * Translates a linear address. Outside long mode it has 32 bits. A stack
- * access that is not canonical is #SS(0) on a CPU; the caller that makes one
- * says so.
- *
- * Locks: takes vm.lock.
- * Returns:
- *	EFAULT	with fault->event.valid: #PF or #GP(0)
- *	others	from gpa_ptr(): a table lies outside guest memory
- */
-int
-gmem_translate(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
+/* gmem_translate() with paging on. */
+static int
+gmem_walk(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
     struct gmem_fault *fault)
 {
-	struct walk w = { .levels = 2 };
+	struct walk w = { .levels = 2, .gva = gva };
+	bool user = hv->cpl(v) == 3;
 	uint32_t code;
-	bool user;
 	int error;
 
-	fault->event.valid = false;
-	if ((v->efer & EFER_LMA) == 0)
-		gva = (uint32_t)gva;
-	else if (!regs_canonical(gva))
-		return (gmem_fault(fault, VMM_EX_GP, 0, 0));
-	if ((v->cr0 & CR0_PG) == 0) {
-		*gpa = gva;
-		return (0);
-	}
 	if ((v->cr4 & CR4_PAE) != 0)
 		w.levels = (v->efer & EFER_LMA) != 0 ? 4 : 3;
-	w.gva = gva;
-	user = hv->cpl(v) == 3;
 	error = walk_down(v, &w, gpa, &code);
 	if (error == 0 && !walk_allowed(v, &w, access, user)) {
 		code = PF_P;
@@ -325,6 +305,31 @@ gmem_translate(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
 	    (w.levels > 2 && (v->efer & EFER_NXE) != 0)))
 		code |= PF_ID;
 	return (gmem_fault(fault, VMM_EX_PF, code, gva));
+}
+
+/*
+ * Translates a linear address. Outside long mode it has 32 bits. A stack
+ * access that is not canonical is #SS(0) on a CPU; the caller that makes one
+ * says so.
+ *
+ * Locks: takes vm.lock.
+ * Returns:
+ *	EFAULT	with fault->event.valid: #PF or #GP(0)
+ *	others	from gpa_ptr(): a table lies outside guest memory
+ */
+int
+gmem_translate(struct vcpu *v, uint64_t gva, int access, uint64_t *gpa,
+    struct gmem_fault *fault)
+{
+	fault->event.valid = false;
+	if ((v->efer & EFER_LMA) == 0)
+		gva = (uint32_t)gva;
+	else if (!regs_canonical(gva))
+		return (gmem_fault(fault, VMM_EX_GP, 0, 0));
+	if ((v->cr0 & CR0_PG) != 0)
+		return (gmem_walk(v, gva, access, gpa, fault));
+	*gpa = gva;
+	return (0);
 }
 
 /* Copies page by page; `buf` NULL: only sees whether it could. */
