@@ -32,16 +32,31 @@
 
 #include "svm.h"
 
+	/* The .cfi lines let a debugger find the callers from inside here. */
+	.cfi_sections .debug_frame
+.macro RESTORE reg
+	popq	\reg
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore \reg
+.endm
+.macro SAVE reg
+	pushq	\reg
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset \reg, 0
+.endm
+
 	.text
 HOST_FUNC(svm_enter)
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.cfi_startproc
+	SAVE	%rbp
+	SAVE	%rbx
+	SAVE	%r12
+	SAVE	%r13
+	SAVE	%r14
+	SAVE	%r15
 	pushq	%rdx			/*  8(%rsp): gpr */
 	pushq	%rsi			/*   (%rsp): host_pa */
+	.cfi_adjust_cfa_offset 16
 
 	/* book: svm-entry */
 	clgi
@@ -106,13 +121,15 @@ svm_after_vmrun:
 	stgi
 	/* book: end */
 	addq	$16, %rsp
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+	.cfi_adjust_cfa_offset -16
+	RESTORE	%r15
+	RESTORE	%r14
+	RESTORE	%r13
+	RESTORE	%r12
+	RESTORE	%rbx
+	RESTORE	%rbp
 	HOST_RET
+	.cfi_endproc
 HOST_END(svm_enter)
 
 	.section .note.GNU-stack, "", @progbits

@@ -35,3 +35,8 @@ def test_gdb_comes_back_behind_vmrun(session):
     m = re.search(r"^LEFT GUEST after (\d+) steps at (\S+)$", session, re.M)
     assert m, session
     assert m[2] == "svm_after_vmrun", session
+
+
+def test_gdb_names_the_callers_behind_vmrun(session):
+    callers = re.findall(r"^#\d+ .*? in (\w+) \(", session, re.M)
+    assert callers[:2] == ["svm_run", "vcpu_enter"], session
