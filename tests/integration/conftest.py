@@ -50,6 +50,7 @@ def pytest_configure(config):
 
 def names(item):
     """What --only is matched against."""
+    yield item.path.stem.removeprefix("test_")
     yield item.name
     yield item.name.split("[")[0].removeprefix("test_")
     if hasattr(item, "callspec"):
@@ -70,6 +71,9 @@ def pytest_collection_modifyitems(config, items):
             drop.append(item)
         elif config.getoption("--no-unit") and item.path.stem == "test_unit":
             drop.append(item)
+    if only and len(drop) == len(items):
+        raise pytest.UsageError(f"no test is named {only}: name a clause, a "
+                                "test or a file of tests, or use a glob")
     if drop:
         config.hook.pytest_deselected(items=drop)
         items[:] = [i for i in items if i not in drop]
