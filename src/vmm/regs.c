@@ -65,13 +65,6 @@ regs_efer_allowed(void)
 	return (efer);
 }
 
-/* XCR0 bits that a guest may set; 0 where the host does not use XSAVE. */
-uint64_t
-regs_xcr0_allowed(void)
-{
-	return (fpu_xcr0);
-}
-
 /*
  * What XSETBV takes: x87 always, AVX only with SSE.
  * SDM Vol. 1 13.3 "Enabling the XSAVE Feature Set and XSAVE-Enabled

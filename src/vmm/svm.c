@@ -277,7 +277,7 @@ svm_set_intercepts(struct vmcb *b)
 	    ICPT_VMSAVE | ICPT_STGI | ICPT_CLGI | ICPT_SKINIT | ICPT_RDTSCP |
 	    ICPT_ICEBP | ICPT_WBINVD | ICPT_MONITOR | ICPT_MWAIT |
 	    ICPT_MWAIT_ARMED | ICPT_RDPRU;
-	if (regs_xcr0_allowed() != 0)
+	if (fpu_xcr0 != 0)
 		b->intercept[4] |= ICPT_XSETBV;
 }
 /* book: end */

@@ -196,7 +196,6 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 #define CPUID_SVM_EDX_NRIPS	0x00000008U
 
 /* MSRs. APM Vol. 2 15.30 "SVM Related MSRs" */
-#define MSR_EFER		0xc0000080U
 #define MSR_VM_CR		0xc0010114U
 #define VM_CR_SVMDIS		0x10UL
 #define MSR_VM_HSAVE_PA		0xc0010117U

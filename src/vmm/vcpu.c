@@ -101,7 +101,7 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 	struct vcpu_reg_state rs = *init;
 
 	/* Whatever was passed; 0 where there is no XSAVE. */
-	rs.vrs_crs[VCPU_REGS_XCR0] = regs_xcr0_allowed() & XCR0_X87;
+	rs.vrs_crs[VCPU_REGS_XCR0] = fpu_xcr0 & XCR0_X87;
 	if (regs_check_state(&rs) != 0)
 		return (EIO);
 	hv->vcpu_reset(v);

@@ -58,6 +58,7 @@
 #define CR4_SMAP	0x00200000UL
 #define CR4_PKE		0x00400000UL
 
+#define MSR_EFER	0xc0000080U
 #define EFER_SCE	0x00000001UL
 #define EFER_LME	0x00000100UL
 #define EFER_LMA	0x00000400UL
@@ -263,7 +264,6 @@ uint64_t regs_cr4_allowed(void);
 uint64_t regs_efer_allowed(void);
 bool	 regs_pdptes_valid(const uint64_t *pdpte);
 bool	 regs_xcr0_valid(uint64_t xcr0);
-uint64_t regs_xcr0_allowed(void);
 bool	 regs_canonical(uint64_t);
 bool	 regs_pat_valid(uint64_t);
 

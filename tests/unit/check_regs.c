@@ -460,10 +460,10 @@ START_TEST(xcr0_without_xsave)
 {
 	struct vcpu_reg_state rs;
 
-	ck_assert_uint_eq(regs_xcr0_allowed(), 7);
+	ck_assert_uint_eq(fpu_xcr0, 7);
 	fake_no_xsave();
 	leaf_attach();
-	ck_assert_uint_eq(regs_xcr0_allowed(), 0);
+	ck_assert_uint_eq(fpu_xcr0, 0);
 	ck_assert(regs_xcr0_valid(0));
 	ck_assert(regs_xcr0_valid(1));
 	ck_assert(!regs_xcr0_valid(2));
