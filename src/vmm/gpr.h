@@ -6,6 +6,7 @@
 #ifndef VMM_GPR_H
 #define VMM_GPR_H
 
+#define GPR_RAX		0x00
 #define GPR_RBX		0x08
 #define GPR_RCX		0x10
 #define GPR_RDX		0x18
@@ -25,7 +26,8 @@
 #include "vmmvar.h"
 #define GPR_AT(r) \
 	_Static_assert(GPR_##r == 8 * VCPU_REGS_##r, #r)
-GPR_AT(RBX); GPR_AT(RCX); GPR_AT(RDX); GPR_AT(RSI); GPR_AT(RDI);
+GPR_AT(RAX); GPR_AT(RBX); GPR_AT(RCX); GPR_AT(RDX); GPR_AT(RSI);
+GPR_AT(RDI);
 GPR_AT(R8); GPR_AT(R9); GPR_AT(R10); GPR_AT(R11); GPR_AT(R12);
 GPR_AT(R13); GPR_AT(R14); GPR_AT(R15); GPR_AT(RBP);
 #endif

@@ -177,7 +177,10 @@ void	 host_bug(const char *file, int line, const char *what)
  *	errno if the CPU must not come up while VMs exist.
  * suspend/resume: context S, no client thread runs in between. Every VM
  *	loses its CPU state: suspend ends all VMs.
- * visit: calls fn for each live VM, for debug views; context S.
+ * visit: calls fn for each live VM; context S.
+ * dump: what the CPU holds of each VCPU, for debug views: put(arg, name,
+ *	value), beginning with "vm" and "vcpu" and their ids. One that runs
+ *	has only these two and "running". Context S.
  */
 struct vmm_file;
 struct vm;
@@ -191,5 +194,6 @@ void	 vmm_cpu_offline(unsigned int cpu);
 void	 vmm_suspend(void);
 void	 vmm_resume(void);
 void	 vmm_visit(void (*)(struct vm *, void *), void *);
+void	 vmm_dump(void (*put)(void *, const char *, uint64_t), void *);
 
 #endif /* VMM_HOST_H */

@@ -196,8 +196,14 @@ struct hv_ops {
 	void	(*tlb_flush)(struct vcpu *);
 	void	(*run)(struct vcpu *, struct vmexit *);
 
-	/* explain: logs why the CPU refused the guest's state. S */
+	/*
+	 * explain: logs why the CPU refused the guest's state. S
+	 * dump: put(arg, name, value) for what the control structure holds.
+	 *	The VCPU is not running. S
+	 */
 	void	(*explain)(struct vcpu *, const struct vmexit *);
+	void	(*dump)(struct vcpu *, void (*put)(void *, const char *,
+		    uint64_t), void *arg);
 };
 
 extern const struct hv_ops svm_ops;

@@ -8,7 +8,10 @@
 #ifndef VMM_INSN_H
 #define VMM_INSN_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "vmmvar.h"
 
 static inline void
 insn_cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
@@ -94,6 +97,30 @@ insn_read_cr0(void)
 }
 
 static inline uint64_t
+insn_read_cr2(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r" (v));
+	return (v);
+}
+
+static inline void
+insn_write_cr2(uint64_t v)
+{
+	__asm__ volatile("mov %0, %%cr2" : : "r" (v));
+}
+
+static inline uint64_t
+insn_read_cr3(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%cr3, %0" : "=r" (v));
+	return (v);
+}
+
+static inline uint64_t
 insn_read_cr4(void)
 {
 	uint64_t v;
@@ -121,6 +148,152 @@ insn_fp_forget(void)
 	static const uint32_t zero;
 
 	__asm__ volatile("fnclex; emms; fildl %0" : : "m" (zero));
+}
+
+/*
+ * --- VMX. --- Those that return bool say whether the CPU did it: false is
+ * VMfailInvalid or VMfailValid. SDM Vol. 3C 30.2 "Conventions"
+ */
+
+#define INSN_VMX(text, ok, ...) \
+	__asm__ volatile(text : "=@cca" (ok) : __VA_ARGS__ : "memory")
+
+static inline bool
+insn_vmxon(uint64_t pa)
+{
+	bool ok;
+
+	INSN_VMX("vmxon %1", ok, "m" (pa));
+	return (ok);
+}
+
+static inline void
+insn_vmxoff(void)
+{
+	__asm__ volatile("vmxoff" : : : "cc", "memory");
+}
+
+static inline bool
+insn_vmclear(uint64_t pa)
+{
+	bool ok;
+
+	INSN_VMX("vmclear %1", ok, "m" (pa));
+	return (ok);
+}
+
+static inline bool
+insn_vmptrld(uint64_t pa)
+{
+	bool ok;
+
+	INSN_VMX("vmptrld %1", ok, "m" (pa));
+	return (ok);
+}
+
+static inline bool
+insn_vmread(uint64_t field, uint64_t *value)
+{
+	bool ok;
+
+	__asm__ volatile("vmread %2, %1" : "=@cca" (ok), "=r" (*value) :
+	    "r" (field));
+	return (ok);
+}
+
+static inline bool
+insn_vmwrite(uint64_t field, uint64_t value)
+{
+	bool ok;
+
+	INSN_VMX("vmwrite %2, %1", ok, "r" (field), "r" (value));
+	return (ok);
+}
+
+static inline bool
+insn_invept(uint64_t type, uint64_t eptp)
+{
+	const uint64_t desc[2] = { eptp, 0 };
+	bool ok;
+
+	INSN_VMX("invept %1, %2", ok, "m" (desc), "r" (type));
+	return (ok);
+}
+
+static inline bool
+insn_invvpid(uint64_t type, uint64_t vpid, uint64_t va)
+{
+	const uint64_t desc[2] = { vpid, va };
+	bool ok;
+
+	INSN_VMX("invvpid %1, %2", ok, "m" (desc), "r" (type));
+	return (ok);
+}
+
+/* What SGDT and SIDT store. */
+struct insn_table {
+	uint16_t	limit;
+	uint64_t	base;
+} __attribute__((packed));
+
+static inline void
+insn_sgdt(struct insn_table *t)
+{
+	__asm__ volatile("sgdt %0" : "=m" (*t));
+}
+
+static inline void
+insn_sidt(struct insn_table *t)
+{
+	__asm__ volatile("sidt %0" : "=m" (*t));
+}
+
+/* Selectors: which are named as in vmmvar.h, VCPU_REGS_CS .. VCPU_REGS_TR. */
+#define INSN_SELECTOR(text) \
+	__asm__ volatile(text : "=r" (sel)); break
+static inline uint16_t
+insn_selector(int sreg)
+{
+	uint32_t sel = 0;
+
+	switch (sreg) {
+	case VCPU_REGS_CS: INSN_SELECTOR("mov %%cs, %0");
+	case VCPU_REGS_DS: INSN_SELECTOR("mov %%ds, %0");
+	case VCPU_REGS_ES: INSN_SELECTOR("mov %%es, %0");
+	case VCPU_REGS_FS: INSN_SELECTOR("mov %%fs, %0");
+	case VCPU_REGS_GS: INSN_SELECTOR("mov %%gs, %0");
+	case VCPU_REGS_SS: INSN_SELECTOR("mov %%ss, %0");
+	case VCPU_REGS_LDTR: INSN_SELECTOR("sldt %0");
+	case VCPU_REGS_TR: INSN_SELECTOR("str %0");
+	}
+	return (sel);
+}
+
+/*
+ * Load DS, ES, FS, GS or LDTR. GS: the inactive base changes, the one that
+ * SWAPGS brings; FS: the base changes. The caller restores that.
+ */
+static inline void
+insn_load_selector(int sreg, uint16_t sel)
+{
+	switch (sreg) {
+	case VCPU_REGS_DS:
+		__asm__ volatile("mov %k0, %%ds" : : "r" (sel));
+		break;
+	case VCPU_REGS_ES:
+		__asm__ volatile("mov %k0, %%es" : : "r" (sel));
+		break;
+	case VCPU_REGS_FS:
+		__asm__ volatile("mov %k0, %%fs" : : "r" (sel));
+		break;
+	case VCPU_REGS_GS:
+		__asm__ volatile("swapgs; mov %k0, %%gs; swapgs" : :
+		    "r" (sel));
+		break;
+	case VCPU_REGS_LDTR:
+		__asm__ volatile("lldt %w0" : : "r" (sel));
+		break;
+	}
 }
 
 #endif /* VMM_INSN_H */

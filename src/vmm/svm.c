@@ -828,6 +828,33 @@ svm_explain(struct vcpu *v, const struct vmexit *x)
 	    b->asid, (unsigned long long)b->eventinj);
 }
 
+/* The fields of the VMCB that tell an entry and its exit. */
+static void
+svm_dump(struct vcpu *v, void (*put)(void *, const char *, uint64_t), void *arg)
+{
+	struct svm_vcpu *s = v->hv;
+	const struct vmcb *b = s->vmcb;
+	const struct {
+		const char	*name;
+		uint64_t	 value;
+	} row[] = {
+		{ "VMCB", s->vmcb_pa },		{ "EXITCODE", b->exitcode },
+		{ "EXITINFO1", b->exitinfo1 },	{ "EXITINFO2", b->exitinfo2 },
+		{ "EXITINTINFO", b->exitintinfo }, { "ASID", b->asid },
+		{ "N_CR3", b->n_cr3 },		{ "VINTR", b->int_ctl },
+		{ "INTERRUPT_SHADOW", b->int_shadow },
+		{ "RIP", b->save.rip },		{ "RSP", b->save.rsp },
+		{ "RAX", b->save.rax },		{ "RFLAGS", b->save.rflags },
+		{ "CR0", b->save.cr0 },		{ "CR2", b->save.cr2 },
+		{ "CR3", b->save.cr3 },		{ "CR4", b->save.cr4 },
+		{ "EFER", b->save.efer },	{ "CPL", b->save.cpl },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		put(arg, row[i].name, row[i].value);
+}
+
 const struct hv_ops svm_ops = {
 	.banner		= "SVM/RVI",
 	.npt		= &svm_npt_format,
@@ -854,4 +881,5 @@ const struct hv_ops svm_ops = {
 	.tlb_flush	= svm_tlb_flush,
 	.run		= svm_run,
 	.explain	= svm_explain,
+	.dump		= svm_dump,
 };

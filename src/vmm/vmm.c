@@ -749,3 +749,39 @@ vmm_visit(void (*fn)(struct vm *, void *), void *arg)
 		fn(vm, arg);
 	host_mutex_unlock(&vmm_lock);
 }
+
+/* One VM of vmm_dump(). */
+struct vmm_dump {
+	void	(*put)(void *, const char *, uint64_t);
+	void	*arg;
+};
+
+static void
+vm_dump(struct vm *vm, void *arg)
+{
+	const struct vmm_dump *d = arg;
+	struct vcpu *v;
+	unsigned int i;
+
+	for (i = 0; i < vm->ncpus; i++) {
+		v = vm->vcpu[i];
+		d->put(d->arg, "vm", vm->id);
+		d->put(d->arg, "vcpu", i);
+		host_mutex_lock(&v->lock);
+		if (v->state == VCPU_STATE_RUNNING ||
+		    v->state == VCPU_STATE_REQTERM)
+			d->put(d->arg, "running", 1);
+		else
+			hv->dump(v, d->put, d->arg);
+		host_mutex_unlock(&v->lock);
+	}
+}
+
+/* Show the control structure of every VCPU that does not run. */
+void
+vmm_dump(void (*put)(void *, const char *, uint64_t), void *arg)
+{
+	struct vmm_dump d = { put, arg };
+
+	vmm_visit(vm_dump, &d);
+}

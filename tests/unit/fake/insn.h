@@ -6,6 +6,7 @@
 #ifndef FAKE_INSN_H
 #define FAKE_INSN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 void	 insn_cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4]);
@@ -22,5 +23,26 @@ uint64_t insn_read_cr0(void);
 uint64_t insn_read_cr4(void);
 void	 insn_write_dr(int n, uint64_t v);
 void	 insn_fp_forget(void);
+uint64_t insn_read_cr2(void);
+void	 insn_write_cr2(uint64_t v);
+uint64_t insn_read_cr3(void);
+
+bool	 insn_vmxon(uint64_t pa);
+void	 insn_vmxoff(void);
+bool	 insn_vmclear(uint64_t pa);
+bool	 insn_vmptrld(uint64_t pa);
+bool	 insn_vmread(uint64_t field, uint64_t *value);
+bool	 insn_vmwrite(uint64_t field, uint64_t value);
+bool	 insn_invept(uint64_t type, uint64_t eptp);
+bool	 insn_invvpid(uint64_t type, uint64_t vpid, uint64_t va);
+
+struct insn_table {
+	uint16_t	limit;
+	uint64_t	base;
+} __attribute__((packed));
+void	 insn_sgdt(struct insn_table *);
+void	 insn_sidt(struct insn_table *);
+uint16_t insn_selector(int sreg);
+void	 insn_load_selector(int sreg, uint16_t sel);
 
 #endif /* FAKE_INSN_H */
