@@ -80,6 +80,14 @@ console_write(const char *s, size_t n)
 	}
 }
 
+/* Waits until the last bit is on the line: Bochs ends with some to send. */
+void
+console_flush(void)
+{
+	while ((in8(COM1 + 5) & 0x40) == 0)
+		;
+}
+
 /* Text being made; what is too much is cut off. */
 struct text {
 	char	*buf;

@@ -134,6 +134,7 @@ void	 irq_handle(unsigned int);
 extern char tty_chan;			/* readers sleep here */
 void	 console_init(void);
 void	 console_write(const char *, size_t);
+void	 console_flush(void);
 void	 kvprintf(const char *, va_list);
 void	 kprintf(const char *, ...) __attribute__((format(printf, 1, 2)));
 size_t	 ksprintf(char *, const char *, ...);

@@ -80,6 +80,7 @@ machine_exit(int status)
 		kprintf("metal: exit %d\n", status);
 	out32(QEMU_EXIT, status == EXIT_FAULT ? QEMU_FAULT :
 	    min(QEMU_STATUS + status, QEMU_STATUS_MAX));
+	console_flush();
 	while (*s != '\0')
 		out8(BOCHS_SHUTDOWN, *s++);
 	if (pm1a != 0)
