@@ -218,15 +218,13 @@ exit_cr0_write(struct vcpu *v, uint64_t cr0)
 	bool paging = (cr0 & CR0_PG) != 0;
 	bool was = (v->cr0 & CR0_PG) != 0;
 	uint64_t efer = v->efer & ~EFER_LMA;
-	struct vcpu_segment_info cs;
 
 	if (cr0 >> 32 != 0 || (paging && (cr0 & CR0_PE) == 0) ||
 	    ((cr0 & CR0_NW) != 0 && (cr0 & CR0_CD) == 0))
 		return (EINVAL);
 	cr0 = (cr0 & CR0_DEFINED) | CR0_ET;
-	hv->segment(v, VCPU_REGS_CS, &cs);
 	if (paging && !was && (efer & EFER_LME) != 0 &&
-	    ((v->cr4 & CR4_PAE) == 0 || (cs.vsi_ar & SEG_L) != 0))
+	    ((v->cr4 & CR4_PAE) == 0 || v->cs_l))
 		return (EINVAL);
 	if (!paging && was && vcpu_is_64(v))
 		return (EINVAL);

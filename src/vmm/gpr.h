@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * gpr.h - offsets into vcpu.gpr[] for the entry assembly of both vendors,
- * asserted against the indices of vmmvar.h by C that includes it.
+ * gpr.h - for the entry assembly of both vendors: offsets into vcpu.gpr[],
+ * asserted against the indices of vmmvar.h by C that includes it, and how a
+ * register is saved on the stack.
  */
 #ifndef VMM_GPR_H
 #define VMM_GPR_H
@@ -22,13 +23,24 @@
 #define GPR_R15		0x68
 #define GPR_RBP		0x78
 
-#ifndef __ASSEMBLER__
+#ifdef __ASSEMBLER__
+/* The .cfi lines let a debugger find the callers from inside the guest. */
+.macro SAVE reg
+	pushq	\reg
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset \reg, 0
+.endm
+.macro RESTORE reg
+	popq	\reg
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore \reg
+.endm
+#else
 #include "vmmvar.h"
 #define GPR_AT(r) \
 	_Static_assert(GPR_##r == 8 * VCPU_REGS_##r, #r)
 GPR_AT(RAX); GPR_AT(RBX); GPR_AT(RCX); GPR_AT(RDX); GPR_AT(RSI);
-GPR_AT(RDI);
-GPR_AT(R8); GPR_AT(R9); GPR_AT(R10); GPR_AT(R11); GPR_AT(R12);
+GPR_AT(RDI); GPR_AT(R8); GPR_AT(R9); GPR_AT(R10); GPR_AT(R11); GPR_AT(R12);
 GPR_AT(R13); GPR_AT(R14); GPR_AT(R15); GPR_AT(RBP);
 #endif
 

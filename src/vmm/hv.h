@@ -124,7 +124,8 @@ struct hv_ops {
 	bool		 wants_pdptes;	/* load vcpu.pdpte in PAE mode */
 
 	/*
-	 * probe: 0, or ENODEV with *why naming what is missing. S
+	 * probe: 0, or ENODEV with *why naming what is missing; a CPU of the
+	 *	other vendor leaves *why alone. S
 	 * attach/detach: what all VMs share (bitmaps). ENOMEM. S
 	 */
 	int	(*probe)(const char **why);

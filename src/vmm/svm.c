@@ -75,10 +75,10 @@ svm_probe(const char **why)
 
 	insn_cpuid(0x80000000U, 0, r);
 	if (r[0] < CPUID_SVM)
-		goto none;
+		return (ENODEV);
 	insn_cpuid(CPUID_EXT1, 0, r);
 	if ((r[2] & CPUID_EXT1_ECX_SVM) == 0)
-		goto none;
+		return (ENODEV);
 	if ((insn_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) != 0) {
 		*why = "SVM is disabled by firmware: enable it there";
 		return (ENODEV);
@@ -95,9 +95,6 @@ svm_probe(const char **why)
 	svm_max_asid = r[1] - 1;
 	svm_has_nrips = (r[3] & CPUID_SVM_EDX_NRIPS) != 0;
 	return (0);
-none:
-	*why = "the CPU has no SVM";
-	return (ENODEV);
 }
 
 /*
@@ -296,6 +293,7 @@ svm_vcpu_reset(struct vcpu *v)
 	b->np_enable = 1;
 	b->n_cr3 = host_pa_of(v->vm->npt.root);
 	b->save.g_pat = PAT_ALL_WB;
+	v->cs_l = false;
 	v->dirty = DIRTY_CR | DIRTY_DR;
 }
 
@@ -413,6 +411,7 @@ svm_regs_set(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 	if ((mask & VM_RWREGS_SREGS) != 0) {
 		for (i = 0; i < VCPU_REGS_NSREGS; i++)
 			svm_seg_set(svm_seg(save, i), &rs->vrs_sregs[i]);
+		v->cs_l = (rs->vrs_sregs[VCPU_REGS_CS].vsi_ar & SEG_L) != 0;
 		save->seg[VMCB_GDTR].base = rs->vrs_gdtr.vsi_base;
 		save->seg[VMCB_GDTR].limit = rs->vrs_gdtr.vsi_limit;
 		save->seg[VMCB_IDTR].base = rs->vrs_idtr.vsi_base;
@@ -603,6 +602,7 @@ svm_store(struct vcpu *v, struct svm_vcpu *s)
 	struct vmcb *b = s->vmcb;
 	struct vmcb_seg *ss = &b->save.seg[VMCB_SS];
 
+	v->cs_l = (b->save.seg[VMCB_CS].attr & VMCB_ATTR_L) != 0;
 	ss->attr = (ss->attr & ~0x60) | (b->save.cpl & 3) << 5;
 	v->gpr[VCPU_REGS_RAX] = b->save.rax;
 	v->gpr[VCPU_REGS_RSP] = b->save.rsp;

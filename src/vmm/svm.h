@@ -22,6 +22,8 @@ struct vmcb_seg {
 	uint64_t	base;
 };
 
+#define VMCB_ATTR_L		0x200
+
 /* Events: EVENTINJ and EXITINTINFO. APM Vol. 2 15.20 "Event Injection" */
 #define EVENT_VALID		0x80000000UL
 #define EVENT_HAS_ERROR		0x00000800UL

@@ -32,19 +32,7 @@
 
 #include "svm.h"
 
-	/* The .cfi lines let a debugger find the callers from inside here. */
 	.cfi_sections .debug_frame
-.macro RESTORE reg
-	popq	\reg
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore \reg
-.endm
-.macro SAVE reg
-	pushq	\reg
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset \reg, 0
-.endm
-
 	.text
 HOST_FUNC(svm_enter)
 	.cfi_startproc

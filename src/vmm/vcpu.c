@@ -125,12 +125,7 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 bool
 vcpu_is_64(struct vcpu *v)
 {
-	struct vcpu_segment_info cs;
-
-	if ((v->efer & EFER_LMA) == 0)
-		return (false);
-	hv->segment(v, VCPU_REGS_CS, &cs);
-	return ((cs.vsi_ar & SEG_L) != 0);
+	return ((v->efer & EFER_LMA) != 0 && v->cs_l);
 }
 
 /* Queue an exception; the error code counts for the vectors that have one. */

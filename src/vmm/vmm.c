@@ -13,7 +13,7 @@ struct vmm_file {
 	int	unused;
 };
 
-static const struct hv_ops *const vendors[] = { &svm_ops };
+static const struct hv_ops *const vendors[] = { &svm_ops, &vmx_ops };
 
 const struct hv_ops *hv;		/* NULL: no vendor; set at attach */
 
@@ -664,7 +664,7 @@ vmm_close(struct vmm_file *file)
 int
 vmm_attach(void)
 {
-	const char *why = "no known CPU vendor";
+	const char *why = "the CPU has neither SVM nor VMX";
 	unsigned int i;
 	int error = ENODEV;
 

@@ -190,6 +190,7 @@ struct vcpu {
 	uint64_t		 dr[4], dr6, dr7;
 	uint64_t		 pat, misc_enable;
 	bool			 shadow;	/* STI or MOV SS shadow */
+	bool			 cs_l;		/* CS.L; the vendor keeps it */
 	unsigned int		 dirty;		/* DIRTY_* */
 	void			*fpu;		/* one page: XSAVE area */
 

@@ -11,11 +11,18 @@
 /* VMWRITE by vmx_entry.S; asserted below. */
 #define VMX_HOST_RSP		0x6c14
 
+/* What vmx_enter() returns. SDM Vol. 3C 30.2 "Conventions" */
+#define VMX_FAIL_INVALID	1
+#define VMX_FAIL_VALID		2
+
 #ifndef __ASSEMBLER__
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
+
+#include <insn.h>
+
+#include "host.h"
 
 /*
  * Encodings. Bit 0 would be the high half of a 64-bit field.
@@ -47,7 +54,7 @@ VMCS_IS(HOST_TR_SEL, 0x0c0c);	VMCS_IS(MSR_BITMAP, 0x2004);
 VMCS_IS(EPTP, 0x201a);		VMCS_IS(GUEST_PHYSICAL, 0x2400);
 VMCS_IS(GUEST_PDPTE3, 0x2810);	VMCS_IS(HOST_EFER, 0x2c02);
 VMCS_IS(PROC2_CTLS, 0x401e);	VMCS_IS(EXIT_REASON, 0x4402);
-VMCS_IS(GUEST_TR_AR, 0x4824);	VMCS_IS(PREEMPTION_TIMER, 0x482e);
+VMCS_IS(GUEST_TR_AR, 0x4822);	VMCS_IS(PREEMPTION_TIMER, 0x482e);
 VMCS_IS(HOST_SYSENTER_CS, 0x4c00); VMCS_IS(CR4_SHADOW, 0x6006);
 VMCS_IS(QUALIFICATION, 0x6400);	VMCS_IS(GUEST_RIP, 0x681e);
 VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
@@ -167,9 +174,24 @@ void	vmx_ctl_reset(void);
 const char *vmx_ctl_error_text(uint64_t error);
 void	vmx_ctl_dump(void (*put)(void *, const char *, uint64_t), void *);
 
-/* The current VMCS: a field that must exist. */
-uint64_t vmcs_read(enum vmcs_field);
-void	vmcs_write(enum vmcs_field, uint64_t);
+/* Fields of the current VMCS that every CPU with EPT has. */
+static inline uint64_t
+vmcs_read(enum vmcs_field field)
+{
+	uint64_t value;
+	bool ok = insn_vmread(field, &value);
+
+	HOST_ASSERT(ok);
+	return (value);
+}
+
+static inline void
+vmcs_write(enum vmcs_field field, uint64_t value)
+{
+	bool ok = insn_vmwrite(field, value);
+
+	HOST_ASSERT(ok);
+}
 
 /*
  * vmx_entry.S: run the guest of the current VMCS once, by VMRESUME if it has
@@ -177,8 +199,6 @@ void	vmcs_write(enum vmcs_field, uint64_t);
  * VMCS holds. Interrupts are off. 0: there was an exit; VMX_FAIL_INVALID;
  * VMX_FAIL_VALID: there was none, VMCS_INSN_ERROR says why.
  */
-#define VMX_FAIL_INVALID	1
-#define VMX_FAIL_VALID		2
 int	vmx_enter(uint64_t *gpr, bool launched);
 extern const char vmx_exit_point[];	/* HOST_RIP */
 
