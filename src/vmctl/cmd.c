@@ -53,6 +53,8 @@ static const struct ctl_cmd {
 	{ "answer", "DATA", "what the IN reads that exited last",
 	    1, 1, STATE, cmd_answer },
 	{ "mem", "GPA [BYTES]", "guest memory in hex", 1, 2, VM, cmd_mem },
+	{ "dump", "[FIELD...]", "VMCB or VMCS of each VCPU, from the host",
+	    0, 9, NOTHING, cmd_dump },
 	{ "help", "[COMMAND]", "this list, or one line of it",
 	    0, 1, NOTHING, cmd_help },
 	{ "history", "", "the lines typed so far",

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "vmctl.h"
 #include "../../guests/guest.h"
@@ -17,6 +18,7 @@
 #define RUN_MAX		1000	/* exits of one `run' */
 #define MEM_MAX		4096	/* bytes of one `mem' */
 #define NO_IRQ		0xffff
+#define DUMP_FILE	"/sys/kernel/debug/vmm/vcpus"
 
 static const char *const mode_names[] = { "real", "prot", "pae", "long" };
 
@@ -458,5 +460,54 @@ cmd_mem(struct ctl *ctl, int argc, char **argv)
 		return (ctl_error(CTL_FAIL, "mem: no memory there; it ends "
 		    "at %#zx", v->size));
 	show_mem(v->mem + gpa, gpa, len);
+	return (CTL_OK);
+}
+
+/* One line of DUMP_FILE is "NAME VALUE"; is it of a row that was asked for? */
+static bool
+wanted(const char *line, int argc, char **argv)
+{
+	size_t len = strcspn(line, " ");
+	int i;
+
+	if (argc < 2 || strncmp(line, "vm ", 3) == 0 ||
+	    strncmp(line, "vcpu ", 5) == 0)
+		return (true);
+	for (i = 1; i < argc; i++)
+		if (strlen(argv[i]) == len &&
+		    strncasecmp(argv[i], line, len) == 0)
+			return (true);
+	return (false);
+}
+
+/*
+ * What the CPU keeps of each VCPU that does not run, as the host's debug file
+ * tells it; with names, only those fields.
+ */
+int
+cmd_dump(struct ctl *ctl, int argc, char **argv)
+{
+	const char *remedy = "load the driver; on Linux mount debugfs there";
+	char line[CTL_LINE];
+	bool any = false;
+	FILE *f;
+	int error;
+
+	(void)ctl;
+	f = fopen(DUMP_FILE, "re");
+	if (f == NULL)
+		return (ctl_error(CTL_FAIL, "%s: %s; %s", DUMP_FILE,
+		    strerror(errno), errno == EACCES ? "run vmctl as root" :
+		    remedy));
+	for (; fgets(line, sizeof(line), f) != NULL; any = true)
+		if (wanted(line, argc, argv))
+			fputs(line, stdout);
+	error = ferror(f) ? errno : 0;
+	fclose(f);
+	if (error != 0)
+		return (ctl_error(CTL_FAIL, "%s: %s", DUMP_FILE,
+		    strerror(error)));
+	if (!any)
+		printf("no VM\n");
 	return (CTL_OK);
 }

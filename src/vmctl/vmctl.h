@@ -63,6 +63,7 @@ int	cmd_use(struct ctl *, int, char **);
 int	cmd_load(struct ctl *, int, char **);
 int	cmd_answer(struct ctl *, int, char **);
 int	cmd_mem(struct ctl *, int, char **);
+int	cmd_dump(struct ctl *, int, char **);
 int	cmd_history(struct ctl *, int, char **);
 int	cmd_quit(struct ctl *, int, char **);
 

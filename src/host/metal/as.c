@@ -349,18 +349,6 @@ sys_memory(struct frame *f)
 	return (-as_range(op, f->rdi, f->rdi + len, flags));
 }
 
-/*
- * The heap was mapped at once; what a client gives back it keeps.
- * Returns: the break, moved or not; never an error.
- */
-long
-sys_brk(struct frame *f)
-{
-	if (f->rdi >= proc.heap && f->rdi <= proc.heap + HEAP_SIZE)
-		proc.brk = f->rdi;
-	return (proc.brk);
-}
-
 /* --- host.h --- */
 
 /* Fills the client's pages on the way, see page_fault(). Returns: 0, EFAULT. */

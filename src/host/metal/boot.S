@@ -64,7 +64,9 @@ start32:
 	.code64
 start64:
 	movl	$KDATA_SEL, %eax
-	.irp	reg, ds, es, fs, gs, ss
+	movl	%eax, %ss
+	xorl	%eax, %eax		/* as ring 3 and a VM exit leave them */
+	.irp	reg, ds, es, fs, gs
 	movl	%eax, %\reg
 	.endr
 	movabsq	$boot_stack_top, %rsp

@@ -7,7 +7,6 @@
  */
 #include "metal.h"
 
-#define COM1		0x3f8
 #define COM_FIFO	16
 #define VGA_TEXT	0xb8000
 #define VGA_COLS	80
@@ -78,14 +77,6 @@ console_write(const char *s, size_t n)
 		if (vga != NULL)
 			vga_putc(*s);
 	}
-}
-
-/* Waits until the last bit is on the line: Bochs ends with some to send. */
-void
-console_flush(void)
-{
-	while ((in8(COM1 + 5) & 0x40) == 0)
-		;
 }
 
 /* Text being made; what is too much is cut off. */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * file.c - what a client can open: the files of the boot archive, the
- * console, /dev/vmm, /dev/null, and /proc/metal.
+ * console, /dev/vmm, /dev/null, and two that are made at each read():
  *
  * /proc/metal tells the host's side of a leak: pages in the free lists, all
- * pages, and timer ticks, at the moment of reading:
+ * pages, and timer ticks:
  *	free_pages N
  *	total_pages N
  *	ticks N
+ * /sys/kernel/debug/vmm/vcpus, the place that Linux has for such views, is
+ * what vmm_dump() tells, a line "name 0xN" each.
  */
 #include "metal.h"
 
@@ -28,8 +30,12 @@ enum {
 };
 
 /* An open file description; several descriptors may share it. */
+enum file_type {
+	F_FREE, F_CONSOLE, F_NULL, F_VMM,
+	F_ARCHIVE, F_METAL, F_DUMP,	/* these can only be read */
+};
 struct file {
-	enum { F_FREE, F_CONSOLE, F_NULL, F_ARCHIVE, F_METAL, F_VMM } type;
+	enum file_type	 type;
 	int		 refs;		/* descriptors, and ioctls under way */
 	uint64_t	 pos, len;
 	const char	*data;
@@ -135,9 +141,10 @@ files_close(void)
 long
 sys_open(struct frame *f)
 {
-	static const struct { char path[16]; int type; } special[] = {
+	static const struct { char path[32]; int type; } special[] = {
 		{ "/dev/vmm", F_VMM }, { "/dev/tty", F_CONSOLE },
 		{ "/dev/null", F_NULL }, { "/proc/metal", F_METAL },
+		{ "/sys/kernel/debug/vmm/vcpus", F_DUMP },
 	};
 	bool at = f->rax == SYS_OPENAT;
 	uint64_t upath = at ? f->rsi : f->rdi, flags = at ? f->rdx : f->rsi, i;
@@ -157,8 +164,7 @@ sys_open(struct frame *f)
 	if (new.type == F_ARCHIVE &&
 	    (new.data = archive_find(path, &new.len)) == NULL)
 		return (flags & O_CREAT ? -EROFS : -ENOENT);
-	if ((flags & O_ACCMODE) != 0 &&
-	    (new.type == F_ARCHIVE || new.type == F_METAL))
+	if ((flags & O_ACCMODE) != 0 && new.type >= F_ARCHIVE)
 		return (-EROFS);
 	while (file < files + MAX_FILES && file->type != F_FREE)
 		file++;
@@ -174,28 +180,61 @@ sys_open(struct frame *f)
 	return (error);
 }
 
+/* A read() under way: how much of the text comes before it, what it had. */
+struct reading {
+	enum file_type	 type;
+	uint64_t	 skip, uaddr, left;
+	long		 done;		/* or -EFAULT */
+};
+
+/* The next piece of the file: copies what of it falls into the read(). */
+static void
+give(struct reading *r, const char *data, uint64_t len)
+{
+	uint64_t skip = min(r->skip, len), n = min(len - skip, r->left);
+
+	r->skip -= skip;
+	if (n > 0 && host_copyout(data + skip, r->uaddr + r->done, n) != 0) {
+		r->left = 0;
+		r->done = -EFAULT;
+	} else {
+		r->left -= n;
+		r->done += n;
+	}
+}
+
+/* The same, of a file that is a list of names and numbers. */
+static void
+give_pair(void *r, const char *name, uint64_t value)
+{
+	char text[LINE_MAX];
+	bool hex = ((struct reading *)r)->type == F_DUMP;
+
+	give(r, text, ksprintf(text, hex ? "%s %#lx\n" : "%s %lu\n", name,
+	    value));
+}
+
 /* Returns: bytes, 0 at the end; -EFAULT, -EINVAL, -ERESTART. */
 static long
 file_read(struct file *f, uint64_t uaddr, uint64_t n)
 {
-	char text[LINE_MAX];
-	const char *data = f->data;
-	uint64_t len = f->len;
+	struct reading r = { f->type, f->pos, uaddr, n, 0 };
 
 	if (f->type == F_CONSOLE)
 		return (tty_read(uaddr, n));
 	if (f->type == F_VMM)
 		return (-EINVAL);
-	if (f->type == F_METAL) {
-		data = text;
-		len = ksprintf(text, "free_pages %lu\ntotal_pages %lu\n"
-		    "ticks %lu\n", pages_free, pages_total, ticks);
+	if (f->type == F_ARCHIVE)
+		give(&r, f->data, f->len);
+	else if (f->type == F_DUMP)
+		vmm_dump(give_pair, &r);
+	else if (f->type == F_METAL) {
+		give_pair(&r, "free_pages", pages_free);
+		give_pair(&r, "total_pages", pages_total);
+		give_pair(&r, "ticks", ticks);
 	}
-	n = f->pos >= len ? 0 : min(n, len - f->pos);
-	if (host_copyout(data + f->pos, uaddr, n) != 0)
-		return (-EFAULT);
-	f->pos += n;
-	return (n);
+	f->pos += max(r.done, 0);
+	return (r.done);
 }
 
 /* Returns: bytes; -EBADF: read-only; -EFAULT, -EINVAL. */
@@ -305,8 +344,7 @@ sys_poll(struct frame *f)
 {
 	struct { uint32_t fd; int16_t events, revents; } p;
 	int32_t ms = f->rdx;
-	bool wait = ms != 0;
-	int error;
+	int error = ms == 0 ? ETIMEDOUT : 0;
 	uint64_t deadline = ms < 0 ? 0 : host_time_ns() + ms * 1000000UL, i;
 	struct file *file;
 	long ready;
@@ -326,10 +364,8 @@ sys_poll(struct frame *f)
 				return (-EFAULT);
 			ready += p.revents != 0;
 		}
-		if (ready > 0 || !wait)
-			return (ready);
-		if ((error = sleep_on(&tty_chan, deadline, true)) == EINTR)
-			return (-EINTR);
-		wait = error == 0;
+		if (ready > 0 || error != 0)
+			return (ready == 0 && error == EINTR ? -EINTR : ready);
+		error = sleep_on(&tty_chan, deadline, true);
 	}
 }

@@ -130,11 +130,11 @@ void	 time_init(void);
 void	 irq_handle(unsigned int);
 
 /* --- console.c --- */
+#define COM1		0x3f8
 #define LINE_MAX	512		/* of formatted text */
 extern char tty_chan;			/* readers sleep here */
 void	 console_init(void);
 void	 console_write(const char *, size_t);
-void	 console_flush(void);
 void	 kvprintf(const char *, va_list);
 void	 kprintf(const char *, ...) __attribute__((format(printf, 1, 2)));
 size_t	 ksprintf(char *, const char *, ...);
@@ -217,7 +217,6 @@ int	 wakeup(const void *, int, const void *);
 
 /* --- proc.c, signal.c --- */
 #define NSIG		64
-#define HEAP_SIZE	0x40000UL
 struct sigaction {
 	uint64_t	handler, flags, restorer, mask;
 };
@@ -228,7 +227,6 @@ struct proc {
 	uint64_t	 pending;	/* signals to any thread */
 	struct sigaction act[NSIG + 1];
 	uint64_t	 pages_before;	/* free, before the client */
-	uint64_t	 heap, brk;
 };
 extern struct proc proc;
 enum {
@@ -253,7 +251,7 @@ void	 files_close(void);
 /* --- System calls: arguments in the frame, the result for RAX. --- */
 typedef long syscall_fn(struct frame *);
 int	 time_copyin(uint64_t, uint64_t *);
-syscall_fn sys_mmap, sys_memory, sys_brk;
+syscall_fn sys_mmap, sys_memory;
 syscall_fn sys_fd, sys_ioctl, sys_open, sys_poll;
 syscall_fn sys_exit, sys_clone, sys_futex, sys_arch_prctl;
 syscall_fn sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigreturn, sys_kill;

@@ -80,7 +80,9 @@ machine_exit(int status)
 		kprintf("metal: exit %d\n", status);
 	out32(QEMU_EXIT, status == EXIT_FAULT ? QEMU_FAULT :
 	    min(QEMU_STATUS + status, QEMU_STATUS_MAX));
-	console_flush();
+	/* Bochs ends at once: the last bit must be on the line. */
+	while ((in8(COM1 + 5) & 0x40) == 0)
+		;
 	while (*s != '\0')
 		out8(BOCHS_SHUTDOWN, *s++);
 	if (pm1a != 0)

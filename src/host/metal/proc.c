@@ -55,7 +55,6 @@ load_segment(const struct phdr *p, const char *image, uint64_t size)
 	    p->filesz > p->memsz || end > USER_MAX || va >= end ||
 	    as_place(proc.as, va, end - va) != va)
 		return (ENOEXEC);
-	proc.heap = proc.brk = max(proc.heap, end);
 	if (as_range(AS_MAP, va, end, as_flags(PROT_WRITE)) != 0 ||
 	    host_copyout(image + p->offset, p->vaddr, p->filesz) != 0 ||
 	    as_range(AS_PROTECT, va, end, as_flags(prot)) != 0)
@@ -140,8 +139,6 @@ exec_load(char **argv, unsigned int argc, struct frame *f)
 			phdr = h->phoff - p->offset + p->vaddr;
 	}
 	if (as_range(AS_MAP, USER_MAX - STACK_SIZE, USER_MAX,
-	    as_flags(PROT_WRITE)) != 0 ||
-	    as_range(AS_MAP, proc.heap, proc.heap + HEAP_SIZE,
 	    as_flags(PROT_WRITE)) != 0 ||
 	    push_args(argv, argc, h, phdr, &sp) != 0)
 		return (ENOMEM);

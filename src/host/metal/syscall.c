@@ -4,7 +4,7 @@
  */
 #include "metal.h"
 
-enum { TIMER_ABSTIME = 1, CLOCK_MAX = 11, RLIMIT_MEMLOCK = 8 };
+enum { TIMER_ABSTIME = 1, CLOCK_MAX = 11 };
 enum {
 	SYS_SCHED_YIELD = 24, SYS_GETPID = 39, SYS_GETTID = 186,
 	SYS_SET_TID_ADDRESS = 218, SYS_CLOCK_NANOSLEEP = 230,
@@ -62,34 +62,6 @@ sys_nanosleep(struct frame *f)
 	return (0);
 }
 
-/* Repeatable, not secret: the lab machine has no use for real randomness. */
-static long
-sys_getrandom(struct frame *f)
-{
-	static uint64_t state;
-	uint64_t i;
-
-	for (i = 0; i < f->rsi; i++) {
-		state = state * 6364136223846793005 + rdtsc() + 1;
-		if (host_copyout((char *)&state + 7, f->rdi + i, 1) != 0)
-			return (-EFAULT);
-	}
-	return (i);
-}
-
-/* prlimit64: limits can be read, not set. */
-static long
-sys_prlimit(struct frame *f)
-{
-	uint64_t lim[2];
-
-	lim[0] = lim[1] = f->rsi == RLIMIT_MEMLOCK ? pages_total * PAGE_SIZE :
-	    UINT64_MAX;
-	if (f->rdx != 0)
-		return (-EPERM);
-	return (f->r10 == 0 ? 0 : -host_copyout(lim, f->r10, sizeof(lim)));
-}
-
 /* The calls that need one line; ids are those of the only user. */
 static long
 sys_simple(struct frame *f)
@@ -134,7 +106,7 @@ static syscall_fn *const table[] = {
 	[2] = sys_open, [257] = sys_open, [7] = sys_poll,
 	/* mprotect, munmap, madvise */
 	[10] = sys_memory, [11] = sys_memory, [28] = sys_memory,
-	[9] = sys_mmap, [12] = sys_brk,
+	[9] = sys_mmap,
 	[13] = sys_rt_sigaction, [14] = sys_rt_sigprocmask,
 	[15] = sys_rt_sigreturn,
 	/* kill, tkill, tgkill */
@@ -142,10 +114,11 @@ static syscall_fn *const table[] = {
 	[35] = sys_nanosleep, [56] = sys_clone, [60] = sys_exit,
 	[158] = sys_arch_prctl, [202] = sys_futex,
 	[228] = sys_clock_gettime, [SYS_CLOCK_NANOSLEEP] = sys_nanosleep,
-	[302] = sys_prlimit, [318] = sys_getrandom,
 	[SYS_SCHED_YIELD] = sys_simple, [SYS_GETPID] = sys_simple,
 	[SYS_GETTID] = sys_simple, [SYS_SET_TID_ADDRESS] = sys_simple,
 	[SYS_EXIT_GROUP] = sys_simple,
+	/* brk, which never moves: the C library uses mmap then */
+	[12] = sys_simple,
 	/* getuid, getgid, geteuid, getegid, getppid, set_robust_list */
 	[102] = sys_simple, [104] = sys_simple, [107] = sys_simple,
 	[108] = sys_simple, [110] = sys_simple, [273] = sys_simple,

@@ -115,14 +115,25 @@ page_fault(struct frame *f)
  * NMI: nobody sends one but a chipset that found memory or a bus bad, which
  * port 0x61 tells, and people with a button.
  */
-void
-host_nmi(void)
+static void
+nmi(void)
 {
 	uint8_t why = in8(0x61);
 
 	if ((why & 0xc0) != 0)
 		panic("NMI: hardware error, port 0x61 reads %#x", why);
 	kprintf("metal: NMI\n");
+}
+
+/*
+ * The same for one that was a VM exit, which leaves the next NMI blocked
+ * until an IRET (SDM Vol. 3C 27.5.5 "Updating Non-Register State"): the
+ * handler's.
+ */
+void
+host_nmi(void)
+{
+	__asm__ volatile("int %0" : : "i"(VEC_NMI) : "memory");
 }
 
 /* #MC: shows the banks and stops; there is nothing to save. */
@@ -156,7 +167,7 @@ trap(struct frame *f)
 	if (cpu_smap)		/* the CPU does not clear AC by itself */
 		__asm__ volatile("clac" ::: "memory");
 	if (f->vec == VEC_NMI) {
-		host_nmi();
+		nmi();
 		return;			/* on its own stack: no scheduling */
 	}
 	if (f->vec == VEC_MC)
