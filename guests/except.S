@@ -48,6 +48,7 @@
 	PROBE	divss %xmm0, %xmm0
 	movl	$0x3f800000, TRAP_TEMP
 	movss	TRAP_TEMP, %xmm1
+	xorps	%xmm0, %xmm0			/* 0/0 made it a NaN */
 	PROBE	divss %xmm0, %xmm1
 	DONE
 	.balign	8

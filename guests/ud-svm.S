@@ -4,7 +4,8 @@
  *
  * Exercises: VMRUN VMMCALL VMLOAD VMSAVE STGI CLGI SKINIT INVLPGA MONITOR
  *	MWAIT MONITORX MWAITX INT1.
- * Expected exits: VALUE, #UD on the instruction, thirteen times; DONE.
+ * Expected exits: VALUE, #UD on the instruction, thirteen times (VMX: #DB
+ *	behind INT1); DONE.
  * Why: CPUID says there is no SVM and no MONITOR here.
  */
 #include "trap.h"

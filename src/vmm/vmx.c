@@ -784,7 +784,11 @@ vmx_load_crs(struct vcpu *v)
 			vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, v->pdpte[i]);
 }
 
-/* SDM Vol. 3C 24.8.3 "VM-Entry Controls for Event Injection" */
+/*
+ * #DB of INT1 is a trap: the CPU pushes the RIP behind the instruction, whose
+ * length the exit has left.
+ *	SDM Vol. 3C 24.8.3 "VM-Entry Controls for Event Injection"
+ */
 static void
 vmx_load_event(struct vmx_vcpu *s)
 {
@@ -794,6 +798,9 @@ vmx_load_event(struct vmx_vcpu *s)
 	    e->vector | (e->has_error ? EVENT_HAS_ERROR : 0));
 	if (e->has_error)
 		vmcs_write(VMCS_ENTRY_ERROR, e->error);
+	if (e->type == EVENT_INT1)
+		vmcs_write(VMCS_ENTRY_INSN_LEN,
+		    vmcs_read(VMCS_EXIT_INSN_LEN));
 	s->inject.valid = false;
 }
 
@@ -937,6 +944,11 @@ vmx_decode_exception(struct vcpu *v, struct vmexit *x)
 	uint32_t info = x->info[1] = vmcs_read(VMCS_EXIT_EVENT);
 	uint8_t vector = (uint8_t)info;
 
+	x->u.event.valid = true;
+	x->u.event.type = EVENT_TYPE(info);
+	x->u.event.vector = vector;
+	x->u.event.has_error = vector == VMM_EX_AC && (v->cr0 & CR0_PE) != 0;
+	x->u.event.error = 0;		/* of #AC, always */
 	if (EVENT_TYPE(info) == EVENT_NMI) {
 		host_nmi();
 		return (VMEXIT_NMI);
@@ -945,15 +957,8 @@ vmx_decode_exception(struct vcpu *v, struct vmexit *x)
 		host_mce();
 		return (VMEXIT_MCE);
 	}
-	if (vector == VMM_EX_DB) {
+	if (vector == VMM_EX_DB && EVENT_TYPE(info) == EVENT_EXCEPTION)
 		v->dr6 = (v->dr6 & ~0xfULL) | (x->info[0] & DR6_WRITABLE);
-	} else if (vector != VMM_EX_AC)
-		return (VMEXIT_UNKNOWN);
-	x->u.event.valid = true;
-	x->u.event.type = EVENT_EXCEPTION;
-	x->u.event.vector = vector;
-	x->u.event.has_error = vector == VMM_EX_AC && (v->cr0 & CR0_PE) != 0;
-	x->u.event.error = 0;		/* of #AC, always */
 	return (VMEXIT_EXCEPTION);
 }
 

@@ -138,6 +138,7 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define EVENT_NMI_UNBLOCKED	0x00001000U
 #define EVENT_HAS_ERROR		0x00000800U
 #define EVENT_TYPE(info)	((info) >> 8 & 7)
+#define EVENT_INT1		5		/* hv_event_type has the rest */
 
 /* Interruptibility. SDM Vol. 3C 24.4.2 "Guest Non-Register State" */
 #define BLOCKED_STI		0x1U
