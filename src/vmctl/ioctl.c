@@ -463,16 +463,13 @@ cmd_mem(struct ctl *ctl, int argc, char **argv)
 	return (CTL_OK);
 }
 
-/* One line of DUMP_FILE is "NAME VALUE"; is it of a row that was asked for? */
+/* Is a line "NAME VALUE" of DUMP_FILE one of the fields that were named? */
 static bool
-wanted(const char *line, int argc, char **argv)
+is_named(const char *line, int argc, char **argv)
 {
 	size_t len = strcspn(line, " ");
 	int i;
 
-	if (argc < 2 || strncmp(line, "vm ", 3) == 0 ||
-	    strncmp(line, "vcpu ", 5) == 0)
-		return (true);
 	for (i = 1; i < argc; i++)
 		if (strlen(argv[i]) == len &&
 		    strncasecmp(argv[i], line, len) == 0)
@@ -482,14 +479,16 @@ wanted(const char *line, int argc, char **argv)
 
 /*
  * What the CPU keeps of each VCPU that does not run, as the host's debug file
- * tells it; with names, only those fields.
+ * tells it; with names, only those fields. The host makes the text anew at
+ * each read, so reads are large.
  */
 int
 cmd_dump(struct ctl *ctl, int argc, char **argv)
 {
+	static char buf[64 * 1024];
 	const char *remedy = "load the driver; on Linux mount debugfs there";
 	char line[CTL_LINE];
-	bool any = false;
+	bool any = false, named = argc < 2;
 	FILE *f;
 	int error;
 
@@ -499,9 +498,14 @@ cmd_dump(struct ctl *ctl, int argc, char **argv)
 		return (ctl_error(CTL_FAIL, "%s: %s; %s", DUMP_FILE,
 		    strerror(errno), errno == EACCES ? "run vmctl as root" :
 		    remedy));
-	for (; fgets(line, sizeof(line), f) != NULL; any = true)
-		if (wanted(line, argc, argv))
+	setvbuf(f, buf, _IOFBF, sizeof(buf));
+	for (; fgets(line, sizeof(line), f) != NULL; any = true) {
+		named = named || is_named(line, argc, argv);
+		if (argc < 2 || strncmp(line, "vm ", 3) == 0 ||
+		    strncmp(line, "vcpu ", 5) == 0 ||
+		    is_named(line, argc, argv))
 			fputs(line, stdout);
+	}
 	error = ferror(f) ? errno : 0;
 	fclose(f);
 	if (error != 0)
@@ -509,5 +513,8 @@ cmd_dump(struct ctl *ctl, int argc, char **argv)
 		    strerror(error)));
 	if (!any)
 		printf("no VM\n");
+	else if (!named)
+		return (ctl_error(CTL_USAGE, "dump: no field `%s'; `dump' "
+		    "alone lists them", argv[1]));
 	return (CTL_OK);
 }

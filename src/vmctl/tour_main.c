@@ -48,14 +48,15 @@ time_loop(uint64_t n)
 
 /*
  * Whether a tick is an instruction, as on an emulator that counts them: then
- * 2,000 more instructions take exactly 2,000 more, and 6,000 more 6,000.
+ * 200 more instructions take exactly 200 more, and 600 more 600. Few, so that
+ * some attempts are not interrupted.
  */
 static bool
 ticks_are_instructions(void)
 {
-	uint64_t a = time_loop(1000), b = time_loop(2000), c = time_loop(5000);
+	uint64_t a = time_loop(100), b = time_loop(200), c = time_loop(500);
 
-	return (b - a == 2000 && c - b == 6000);
+	return (b - a == 200 && c - b == 600);
 }
 
 /* "7b IO x4, 78 HLT x1" */
