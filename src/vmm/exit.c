@@ -471,19 +471,29 @@ exit_xsetbv(struct vcpu *v, struct vmexit *x)
 
 /*
  * A nested page fault: the first touch of a page, an access that
- * MPROTECT_EPT forbade, or one that another VCPU's exit made legal already.
+ * MPROTECT_EPT forbade, one that another VCPU's exit made legal already, or
+ * the first instruction from a large leaf that the CPU may not execute: there
+ * the leaf is split, and its parts are given what it was allowed.
  */
 static int
 exit_npf(struct vcpu *v, struct vmexit *x)
 {
 	const struct vmexit_npf *npf = &x->u.npf;
+	struct npt *npt = &v->vm->npt;
 	struct npt_leaf leaf;
 	uint64_t hpa;
 	bool mapped;
+	int error = 0;
 
 	host_mutex_lock(&v->vm->lock);
-	mapped = npt_lookup(&v->vm->npt, npf->gpa, &leaf);
+	mapped = npt_lookup(npt, npf->gpa, &leaf);
+	if (mapped && npf->access == NPT_X && (leaf.prot & NPT_X) != 0 &&
+	    leaf.order > ORDER_4K && npt->fmt->withheld != 0)
+		error = npt_protect(npt, npf->gpa & ~(PAGE_SIZE_4K - 1),
+		    PAGE_SIZE_4K, leaf.prot);
 	host_mutex_unlock(&v->vm->lock);
+	if (error != 0)
+		return (error);
 	if (!mapped)
 		return (vm_fault(v->vm, npf->gpa, &hpa));
 	if ((leaf.prot & npf->access) == npf->access) {
@@ -504,10 +514,8 @@ exit_npf(struct vcpu *v, struct vmexit *x)
 static int
 exit_exception(struct vcpu *v, struct vmexit *x)
 {
-	uint8_t vector = v->event.vector;
-
-	if (v->event.valid && v->event.type == EVENT_INTR && vector != 0)
-		v->irq[vector / 64] |= 1ULL << vector % 64;
+	if (v->event.valid && v->event.type == EVENT_INTR)
+		vcpu_irq_put(v, v->event.vector);
 	v->event = x->u.event;
 	return (EXIT_RESUME);
 }

@@ -129,8 +129,8 @@ void	 host_yield(void);					/* S */
  *	DR0-3 were loaded too. Puts back what the host uses of them.
  * cr4_set/clear: through the OS's own copy of CR4, on this CPU.
  * restore: after a VM exit, puts back what the CPU does not restore by
- *	itself (VMX: TSS limit, GDT and IDT limits). Before the guest's
- *	exit is looked at.
+ *	itself (VMX: TSS limit, GDT and IDT limits, DEBUGCTL). Before the
+ *	guest's exit is looked at.
  */
 void	 host_fpu_begin(void);					/* E */
 void	 host_fpu_end(void);					/* E */
@@ -180,7 +180,7 @@ void	 host_bug(const char *file, int line, const char *what)
  * visit: calls fn for each live VM; context S.
  * dump: what the CPU holds of each VCPU, for debug views: put(arg, name,
  *	value), beginning with "vm" and "vcpu" and their ids. One that runs
- *	has only these two and "running". Context S.
+ *	has only these two and "running". Context S; put() must not sleep.
  */
 struct vmm_file;
 struct vm;

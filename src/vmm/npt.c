@@ -54,18 +54,23 @@ static uint64_t
 npt_leaf_entry(const struct npt_format *f, uint64_t hpa, unsigned int level,
     uint8_t prot)
 {
-	if (!f->exec_only || prot == 0)
+	uint64_t x = (prot & NPT_X) == 0 ? f->nx :
+	    level > 0 && f->withheld != 0 ? f->withheld : f->x;
+
+	if (!f->exec_only || prot != NPT_X)	/* W needs R, too */
 		prot |= NPT_R;
 	return (hpa | f->leaf | (level > 0 ? f->large : 0) |
-	    (prot & NPT_R ? f->r : 0) | (prot & NPT_W ? f->w : 0) |
-	    (prot & NPT_X ? f->x : f->nx));
+	    (prot & NPT_R ? f->r : 0) | (prot & NPT_W ? f->w : 0) | x);
 }
 
 static uint8_t
 npt_entry_prot(const struct npt_format *f, uint64_t entry)
 {
+	bool x = (entry & f->withheld) != 0 ||
+	    ((entry & f->x) == f->x && (entry & f->nx) == 0);
+
 	return ((entry & f->r ? NPT_R : 0) | (entry & f->w ? NPT_W : 0) |
-	    ((entry & f->x) == f->x && !(entry & f->nx) ? NPT_X : 0));
+	    (x ? NPT_X : 0));
 }
 
 static uint64_t *

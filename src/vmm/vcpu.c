@@ -199,6 +199,14 @@ vcpu_irqready(const struct vcpu *v)
 	return (vcpu_if(v) && !vcpu_irq_waiting(v) && !v->event.valid);
 }
 
+/* Let a vector wait for its turn; 0 is not worth it (decisions.md F18). */
+void
+vcpu_irq_put(struct vcpu *v, uint8_t vector)
+{
+	if (vector != 0)
+		v->irq[vector / 64] |= 1ULL << vector % 64;
+}
+
 /* Take the highest waiting vector out of the set; there is one. */
 static uint8_t
 vcpu_irq_take(struct vcpu *v)
@@ -236,6 +244,11 @@ vcpu_deliver(struct vcpu *v)
 {
 	bool open = vcpu_if(v) && !v->shadow, window;
 
+	/* An interrupt was cut short, then the client closed IF. */
+	if (v->event.valid && v->event.type == EVENT_INTR && !open) {
+		vcpu_irq_put(v, v->event.vector);
+		v->event.valid = false;
+	}
 	if (v->event.valid) {
 		;	/* first what was interrupted */
 	} else if (v->exception.valid) {
@@ -369,10 +382,8 @@ vcpu_run_input(struct vcpu *v, const struct vm_run_params *vrp)
 	v->in_pending = 0;
 	v->irq0 = false;
 	if (vrp->vrp_irq != VRP_IRQ_NONE) {
-		if (irq == 0)
-			v->irq0 = true;
-		else
-			v->irq[irq / 64] |= 1ULL << irq % 64;
+		v->irq0 = irq == 0;
+		vcpu_irq_put(v, irq);
 	}
 	memset(&v->exit.vei, 0, sizeof(v->exit.vei));
 	return (0);

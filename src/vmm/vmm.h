@@ -109,6 +109,7 @@ struct npt_format {
 	uint64_t	large;		/* leaf above the last level */
 	uint64_t	r, w, x;	/* set when allowed */
 	uint64_t	nx;		/* set when X is not allowed */
+	uint64_t	withheld;	/* large leaf: X allowed, not given */
 	uint64_t	present;	/* any of these: the entry is in use */
 	unsigned int	max_order;	/* ORDER_2M or ORDER_1G */
 	bool		exec_only;	/* X without R is possible */
@@ -249,6 +250,7 @@ void	 vcpu_kick(struct vcpu *);
 void	 vcpu_skip(struct vcpu *, uint8_t len);
 void	 vcpu_exception(struct vcpu *, uint8_t vector, uint32_t error);
 void	 vcpu_fault(struct vcpu *, const struct hv_event *fault, uint64_t cr2);
+void	 vcpu_irq_put(struct vcpu *, uint8_t vector);
 bool	 vcpu_irq_waiting(const struct vcpu *);
 bool	 vcpu_is_64(struct vcpu *);	/* 64-bit mode: LMA and CS.L */
 

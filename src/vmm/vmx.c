@@ -70,7 +70,7 @@ struct vmx_vcpu {
 	uint64_t	 rip, rsp, rflags, cr3;
 	uint32_t	 blocked;	/* interruptibility */
 	uint32_t	 ss_ar;
-	uint64_t	 host_cr0, host_cr3, host_cr4, host_fs_base;
+	uint64_t	 host_cr3, host_cr4, host_fs_base;
 
 	/* Selectors that every exit clears. */
 	uint16_t	 host_sel[VCPU_REGS_NSREGS];
@@ -104,6 +104,7 @@ vmx_probe(const char **why)
 	vmx_npt_format.exec_only = (vmx_ctl.ept & VMX_EPT_EXEC_ONLY) != 0;
 	vmx_npt_format.max_order = (vmx_ctl.ept & VMX_EPT_2M) == 0 ? ORDER_4K :
 	    (vmx_ctl.ept & VMX_EPT_1G) == 0 ? ORDER_2M : ORDER_1G;
+	vmx_npt_format.withheld = vmx_ctl.multihit ? EPT_IGNORED : 0;
 	return (0);
 }
 
@@ -278,6 +279,7 @@ vmx_load_cpu(struct vmx_vcpu *s)
 
 	insn_sgdt(&gdt);
 	insn_sidt(&idt);
+	vmcs_write(VMCS_HOST_CR0, insn_read_cr0());
 	vmcs_write(VMCS_HOST_TR_SEL, tr);
 	vmcs_write(VMCS_HOST_TR_BASE, vmx_tss_base(&gdt, tr));
 	vmcs_write(VMCS_HOST_GDTR_BASE, gdt.base);
@@ -427,7 +429,7 @@ vmx_vcpu_reset(struct vcpu *v)
 	s->proc = s->proc_now = vmx_ctl.proc;
 	s->rip = s->rsp = s->rflags = s->cr3 = 0;
 	s->blocked = s->ss_ar = 0;
-	s->host_cr0 = s->host_cr3 = s->host_cr4 = s->host_fs_base = 0;
+	s->host_cr3 = s->host_cr4 = s->host_fs_base = 0;
 	s->inject.valid = false;
 	s->generation = 0;
 	v->cs_l = false;
@@ -722,20 +724,20 @@ vmx_choose_vpid(struct vcpu *v, struct vmx_vcpu *s)
 static void
 vmx_save_host(struct vmx_vcpu *s)
 {
-	static const uint8_t sregs[] = { VCPU_REGS_DS, VCPU_REGS_ES,
-	    VCPU_REGS_FS, VCPU_REGS_GS, VCPU_REGS_LDTR };
-	uint16_t any = 0;
-	size_t i;
+	uint16_t *sel = s->host_sel;
 
-	HOST_FIELD(s, host_cr0, VMCS_HOST_CR0, insn_read_cr0());
 	HOST_FIELD(s, host_cr3, VMCS_HOST_CR3, insn_read_cr3());
 	HOST_FIELD(s, host_cr4, VMCS_HOST_CR4, insn_read_cr4());
 	HOST_FIELD(s, host_fs_base, VMCS_HOST_FS_BASE,
 	    insn_rdmsr(MSR_FS_BASE));
 	s->msrs->host[VMX_KGSBASE].value = insn_rdmsr(MSR_KGS_BASE);
-	for (i = 0; i < sizeof(sregs); i++)
-		any |= s->host_sel[sregs[i]] = insn_selector(sregs[i]);
-	s->host_sels = any != 0;
+	sel[VCPU_REGS_DS] = insn_selector(VCPU_REGS_DS);
+	sel[VCPU_REGS_ES] = insn_selector(VCPU_REGS_ES);
+	sel[VCPU_REGS_FS] = insn_selector(VCPU_REGS_FS);
+	sel[VCPU_REGS_GS] = insn_selector(VCPU_REGS_GS);
+	sel[VCPU_REGS_LDTR] = insn_selector(VCPU_REGS_LDTR);
+	s->host_sels = (sel[VCPU_REGS_DS] | sel[VCPU_REGS_ES] |
+	    sel[VCPU_REGS_FS] | sel[VCPU_REGS_GS] | sel[VCPU_REGS_LDTR]) != 0;
 }
 
 /* Selectors, then the bases that loading them changed. */
@@ -801,7 +803,6 @@ vmx_load_event(struct vmx_vcpu *s)
 	if (e->type == EVENT_INT1)
 		vmcs_write(VMCS_ENTRY_INSN_LEN,
 		    vmcs_read(VMCS_EXIT_INSN_LEN));
-	s->inject.valid = false;
 }
 
 /*
@@ -1070,15 +1071,18 @@ vmx_decode(struct vcpu *v, struct vmexit *x)
 
 /*
  * An entry that was refused left the guest's state as it was. One that met a
- * machine check is tried again.
+ * machine check is tried again, with the same event.
  *	SDM Vol. 3C 26.8 "VM-Entry Failures During or After Loading Guest
  *	State", 26.9 "Machine-Check Events During VM Entry"
  */
 static enum vmexit_kind
-vmx_decode_refused(struct vmexit *x)
+vmx_decode_refused(struct vmx_vcpu *s, struct vmexit *x)
 {
 	if ((uint16_t)x->code != VMX_EXIT_ENTRY_FAILED_MCE)
 		return (VMEXIT_ENTRY_FAILED);
+	x->lost = s->inject;
+	s->inject.valid = false;
+	vmcs_write(VMCS_ENTRY_EVENT, 0);
 	host_mce();
 	return (VMEXIT_MCE);
 }
@@ -1111,10 +1115,11 @@ vmx_run(struct vcpu *v, struct vmexit *x)
 	x->code = vmcs_read(VMCS_EXIT_REASON);
 	x->info[0] = vmcs_read(VMCS_QUALIFICATION);
 	if ((x->code & EXIT_REASON_FAILED) != 0) {
-		x->kind = vmx_decode_refused(x);
+		x->kind = vmx_decode_refused(s, x);
 		return;
 	}
 	s->launched = true;
+	s->inject.valid = false;
 	vmx_store(v, s);
 	x->insn_len = vmcs_read(VMCS_EXIT_INSN_LEN);
 	x->kind = vmx_decode(v, x);

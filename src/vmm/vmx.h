@@ -90,6 +90,9 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define MSR_VMX_TRUE_EXIT	0x48fU
 #define MSR_VMX_TRUE_ENTRY	0x490U
 
+#define MSR_ARCH_CAPABILITIES	0x10aU
+#define ARCH_PSCHANGE_MC_NO	0x40UL
+
 /* Other MSRs that every exit gives back to the host. */
 #define MSR_SYSENTER_CS		0x174U
 #define MSR_SYSENTER_ESP	0x175U
@@ -153,12 +156,14 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define INVVPID_ALL		2
 
 #define EPTP_WB_4_LEVELS	0x1eUL
+#define EPT_IGNORED		(1UL << 52)	/* in every entry */
 
 /* vmx_ctl.c: what this CPU can do, and the controls chosen from that. */
 struct vmx_ctl {
 	uint32_t	revision;	/* of VMXON regions and VMCSs */
 	uint64_t	ept;		/* MSR_VMX_EPT_VPID */
 	unsigned int	timer_shift;	/* TSC >> shift is the timer */
+	bool		multihit;	/* no large leaf may be executable */
 	uint64_t	cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	uint32_t	pin, proc, proc2, exit, entry;
 };

@@ -14,6 +14,7 @@
 #include "vmx.h"
 
 #define CPUID_1_ECX_VMX		0x20U
+#define CPUID_7_EDX_ARCH_CAP	0x20000000U
 
 /* Every memory type write-back: guest memory is, whatever its PAT says. */
 #define PAT_ALL_WB		0x0606060606060606UL
@@ -175,6 +176,24 @@ vmx_choose_ept(void)
 }
 
 /*
+ * A CPU that does not deny it can be stopped for good, with a machine check,
+ * by a guest that executes from a large page and has its size changed.
+ *	Intel, "Machine Check Error Avoidance on Page Size Change"
+ */
+static bool
+vmx_multihit(void)
+{
+	uint32_t r[4];
+
+	insn_cpuid(0, 0, r);
+	if (r[0] < 7)
+		return (true);
+	insn_cpuid(7, 0, r);
+	return ((r[3] & CPUID_7_EDX_ARCH_CAP) == 0 ||
+	    (insn_rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_PSCHANGE_MC_NO) == 0);
+}
+
+/*
  * Is there VMX with all that a VCPU needs, and has firmware left it on?
  * FEATURE_CONTROL that nobody locked is for the driver to set.
  *	SDM Vol. 3C 23.7 "Enabling and Entering VMX Operation"
@@ -198,6 +217,7 @@ vmx_ctl_probe(const char **why)
 	basic = insn_rdmsr(MSR_VMX_BASIC);
 	t = (basic & VMX_BASIC_TRUE) != 0;
 	vmx_ctl.revision = basic & VMX_BASIC_REVISION;
+	vmx_ctl.multihit = vmx_multihit();
 	vmx_ctl.timer_shift = insn_rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT;
 	vmx_ctl.cr0_fixed0 = insn_rdmsr(MSR_VMX_CR0_FIXED0);
 	vmx_ctl.cr0_fixed1 = insn_rdmsr(MSR_VMX_CR0_FIXED1);
