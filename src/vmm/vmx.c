@@ -1125,6 +1125,8 @@ vmx_run(struct vcpu *v, struct vmexit *x)
 	x->kind = vmx_decode(v, x);
 	if (x->kind != VMEXIT_SHUTDOWN)
 		vmx_decode_lost(v, &x->lost);
+	else	/* Bochs: sets it */
+		v->gpr[VCPU_REGS_RFLAGS] &= ~RFLAGS_RF;
 }
 /* book: end */
 

@@ -182,7 +182,7 @@ void	vmx_ctl_dump(void (*put)(void *, const char *, uint64_t), void *);
 
 /* Fields of the current VMCS that every CPU with EPT has. */
 static inline uint64_t
-vmcs_read(enum vmcs_field field)
+vmcs_read(uint32_t field)
 {
 	uint64_t value;
 	bool ok = insn_vmread(field, &value);
@@ -192,7 +192,7 @@ vmcs_read(enum vmcs_field field)
 }
 
 static inline void
-vmcs_write(enum vmcs_field field, uint64_t value)
+vmcs_write(uint32_t field, uint64_t value)
 {
 	bool ok = insn_vmwrite(field, value);
 
