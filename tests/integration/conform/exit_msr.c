@@ -81,7 +81,9 @@ static void
 unknown(void)
 {
 	static const uint32_t index[] = { 0x1, 0xce, 0x200, 0x2ff, 0x38f,
-	    0x480, 0x600, 0x6e0, 0x802, 0x1d9, 0x9e, 0xfe, 0xdeadbeef,
+	    0x480, 0x481, 0x482, 0x483, 0x484, 0x485, 0x486, 0x487, 0x488,
+	    0x489, 0x48a, 0x48b, 0x48c, 0x48d, 0x48e, 0x48f, 0x490, 0x491,
+	    0x600, 0x6e0, 0x802, 0x1d9, 0x9e, 0xfe, 0xdeadbeef,
 	    0x40000000, 0x4b564d00, 0x4b564d01, 0x4b564d04, 0xc0000103,
 	    0xc0010000, 0xc0010015, 0xc001001f, 0xc0010114, 0xc0010117,
 	    0xc0011020, 0xffffffff };
@@ -119,8 +121,9 @@ feature_control(void)
 static void
 vendor(void)
 {
+	static const uint32_t amd[] = { 0xc0010055, 0xc0011029 };
 	struct client_vm *v = new_guest("msr", NULL);
-	uint64_t value;
+	size_t i;
 
 	if (client_is_svm()) {
 		write_ignored(v, 0xc0010055, 0);
@@ -128,14 +131,20 @@ vendor(void)
 		read_faults(v, 0x1a0);
 		CHECK_EQ(wrmsr(v, 0x1a0, 1), TRAP_NONE);
 		read_faults(v, 0x1a0);
+		CHECK_EQ(wrmsr(v, 0x9b, 0), TRAP_NONE);
 	} else {
-		CHECK_EQ(wrmsr(v, 0x1a0, 0x1010009), TRAP_NONE);
-		CHECK_EQ(rdmsr(v, 0x1a0, &value), TRAP_NONE);
-		CHECK_EQ(value & 0x810008, 0);
+		reads(v, 0x1a0, 0);
+		CHECK_EQ(wrmsr(v, 0x1a0, ~0ULL), TRAP_NONE);
+		reads(v, 0x1a0, ~0x810008ULL);
+		CHECK_EQ(v->exit.vrs.vrs_msrs[VCPU_REGS_MISC_ENABLE],
+		    ~0x810008ULL);
 		CHECK_EQ(wrmsr(v, 0x9b, 0), GP0);
-		read_faults(v, 0xc0010055);
-		read_faults(v, 0xc0011029);
+		for (i = 0; i < NELEM(amd); i++) {
+			CHECK_EQ(wrmsr(v, amd[i], 0), TRAP_NONE);
+			read_faults(v, amd[i]);
+		}
 	}
+	read_faults(v, 0x9b);
 }
 
 static void

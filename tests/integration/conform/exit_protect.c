@@ -50,11 +50,16 @@ allowed(struct client_vm *v)
 	run_done(v);
 }
 
-/* Whether this CPU lets an access of that kind through with that right. */
+/*
+ * Whether this CPU lets an access of that kind through with that right. An
+ * EPT entry of writing without reading is malformed, so WRITE implies READ;
+ * EXEC alone is an entry, on every CPU that runs real mode as a guest.
+ *	SDM Vol. 3C 28.3.3.1 "EPT Misconfigurations"
+ */
 static bool
 lets(int prot, int kind)
 {
-	bool read = client_is_svm() || (prot & R) != 0;
+	bool read = client_is_svm() || (prot & (R | W)) != 0;
 
 	switch (kind) {
 	case READ:
@@ -68,22 +73,16 @@ lets(int prot, int kind)
 	}
 }
 
-/*
- * Each right against each access. Execute-only: VMX CPUs without it get READ
- * as well, so reading under X alone is tested by read_implied() only.
- */
 static void
 matrix(void)
 {
-	static const int prot[] = { R, R | W, R | X, R | W | X, W | X };
+	static const int prot[] = { R, R | W, R | X, R | W | X, W | X, X };
 	struct client_vm *v;
 	size_t i;
 	int kind;
 
 	for (i = 0; i < NELEM(prot); i++)
 		for (kind = READ; kind <= RMW; kind++) {
-			if (prot[i] == (W | X) && !client_is_svm())
-				continue;
 			note("rights %d access %d", prot[i], kind);
 			v = accessor(TARGET, (uint64_t)kind);
 			protect(v, TARGET, PAGE, prot[i]);
@@ -98,23 +97,25 @@ matrix(void)
 		}
 }
 
+/* EXEC alone, on the page that the guest is in: its own data is there too. */
 static void
-read_implied(void)
+execute_only(void)
 {
-	struct client_vm *v = accessor(TARGET, READ);
+	uint64_t args[8] = { GUEST_LOAD, READ };
+	struct client_vm *v = new_guest("access", args);
 
-	protect(v, TARGET, PAGE, X);
-	if (client_is_svm())
+	protect(v, GUEST_LOAD, PAGE, X);
+	if (client_is_svm()) {
 		allowed(v);
-	else if (client_run(v, NO_IRQ) == 0 &&
-	    client_event(v) == CLIENT_PROTECT)
-		CHECK_EQ(gpr(v, VCPU_REGS_RIP), gpr(v, VCPU_REGS_RBX));
-	v = accessor(TARGET, WRITE);
-	protect(v, TARGET, PAGE, X);
-	forbidden(v, 0);
-	v = accessor(TARGET, CALL);
-	protect(v, TARGET, PAGE, X);
-	allowed(v);
+		return;
+	}
+	/* Its jump table is data, behind the instructions that it ran. */
+	run_to(v, NO_IRQ, CLIENT_PROTECT);
+	CHECK_EQ(gpr(v, VCPU_REGS_RBP), GUEST_STACK);
+	CHECK_EQ(gpr(v, VCPU_REGS_RDI), GUEST_LOAD);
+	protect(v, GUEST_LOAD, PAGE, R | X);
+	CHECK_EQ(run_value(v), 0x474d4d56);	/* "VMMG" */
+	run_done(v);
 }
 
 /* The page was mapped, and large, before the right went. */
@@ -226,22 +227,75 @@ shared_readonly(void)
 	run_fails(v, EFAULT);
 }
 
-/* A page walk that may set accessed and dirty bits. */
+#define PTE_A	0x20
+#define PTE_D	0x40
+
+/*
+ * The guest's own page directory loses `prot`'s complement before it was
+ * walked for the first time, with accessed and dirty bits `ad` in it.
+ */
+static struct client_vm *
+walker(int kind, int prot, uint64_t ad)
+{
+	uint64_t args[8] = { 0x300000, (uint64_t)kind };
+	struct client_vm *v = new_guest("access", args);
+	uint64_t *pd = (uint64_t *)(v->mem + GUEST_PD);
+
+	pd[0] |= ad;
+	pd[1] |= ad;
+	protect(v, GUEST_PD, PAGE, prot);
+	return (v);
+}
+
+/* RUN must say that the walk for the very first fetch is forbidden. */
+static void
+walk_forbidden(struct client_vm *v, int give_back)
+{
+	forbidden(v, GUEST_ENTRY);
+	protect(v, GUEST_PD, PAGE, give_back);
+	allowed(v);
+}
+
+/*
+ * SVM: a walk counts as a write. VMX: as a read; if the CPU has a bit to set,
+ * as a write, but Bochs 2.7 sets it without asking the EPT.
+ *	SDM Vol. 3C 28.3.3.2 "EPT Violations"
+ */
 static void
 page_walk(void)
 {
-	struct client_vm *v = accessor(0x300000, READ);
+	struct client_vm *v;
+	uint64_t *pd;
 
-	/* The guest's own PD, before it was walked for the first time. */
-	protect(v, GUEST_PD, PAGE, R);
-	if (client_is_svm()) {
-		run_to(v, NO_IRQ, CLIENT_PROTECT);
-		protect(v, GUEST_PD, PAGE, R | W);
+	v = walker(READ, R, PTE_A | PTE_D);
+	if (client_is_svm())
+		walk_forbidden(v, R | W);
+	else
 		allowed(v);
+	allowed(walker(WRITE, R | W, 0));
+	v = walker(WRITE, R, 0);
+	pd = (uint64_t *)(v->mem + GUEST_PD);
+	CHECK_EQ(client_run(v, NO_IRQ), 0);
+	if (client_event(v) == CLIENT_PROTECT) {
+		CHECK_EQ(gpr(v, VCPU_REGS_RIP), GUEST_ENTRY);
+		CHECK_EQ((pd[0] | pd[1]) & (PTE_A | PTE_D), 0);
+		walk_forbidden(v, R | W);
 	} else {
-		/* Without EPT A/D bits a walk only reads. */
-		CHECK_EQ(client_run(v, NO_IRQ), 0);
+		CHECK(!client_is_svm());
+		CHECK_EQ(v->exit.vei.vei_port, GUEST_VALUE);
+		run_done(v);
 	}
+	CHECK_EQ(pd[0] & PTE_A, PTE_A);
+	CHECK_EQ(pd[1] & (PTE_A | PTE_D), PTE_A | PTE_D);
+}
+
+/* A page walk in a page that nobody may read. */
+static void
+page_walk_unreadable(void)
+{
+	struct client_vm *v = walker(READ, X, PTE_A | PTE_D);
+
+	walk_forbidden(v, R | W);
 }
 
 /* A VCPU that is writing meets the new rights when the call returns. */
@@ -270,9 +324,10 @@ running(void)
 
 const struct clause exit_protect[] = {
 	{ "F20.matrix", "each right against each kind of access",
-	    LAYER_EXIT, FIX, matrix, "SVM: READ is implied" },
-	{ "F20.execute", "execute-only",
-	    LAYER_EXIT, FIX, read_implied, "SVM: READ is implied" },
+	    LAYER_EXIT, FIX, matrix,
+	    "READ is implied: on SVM always, on VMX by WRITE" },
+	{ "F20.execute", "execute-only code cannot read itself",
+	    LAYER_EXIT, FIX, execute_only, "SVM: READ is implied" },
 	{ "F20.one-page", "one page of a large one loses a right, and no other",
 	    LAYER_EXIT, FIX, after_touch, NULL },
 	{ "F20.range", "the pages of the range, and not their neighbours",
@@ -288,7 +343,10 @@ const struct clause exit_protect[] = {
 	{ "C5.shared-readonly", "a shared mapping must be writable: EFAULT",
 	    LAYER_EXIT, FIX, shared_readonly, NULL },
 	{ "F20.walk", "a page walk in a read-only page",
-	    LAYER_EXIT, FIX, page_walk, "SVM: a walk counts as a write" },
+	    LAYER_EXIT, FIX, page_walk,
+	    "SVM: a walk counts as a write; VMX: if it sets a bit" },
+	{ "F20.walk-unreadable", "a page walk in an execute-only page",
+	    LAYER_EXIT, FIX, page_walk_unreadable, NULL },
 	{ "F20.running", "no VCPU runs on with the old rights",
 	    LAYER_EXIT, FIX, running, NULL },
 	CLAUSE_END
