@@ -14,6 +14,8 @@ import sys
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from pygments.lexers import GasLexer
+from pygments.token import Name
 from sphinx.util import logging
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
@@ -24,6 +26,12 @@ PLACES = ["include", "src", "guests"]
 MARK = re.compile(r"^\s*(?:/\*|#|//) book: (\S+?)(?: \*/)?\s*$")
 LANGUAGE = {".c": "c", ".h": "c", ".S": "gas"}
 log = logging.getLogger(__name__)
+
+
+class Assembly(GasLexer):
+    """GNU's assembly with its local labels, which Pygments does not know."""
+    tokens = {**GasLexer.tokens,
+              "root": [(r"\d+:", Name.Label), *GasLexer.tokens["root"]]}
 
 
 def markers():
@@ -101,6 +109,7 @@ def check(app, env):
 
 
 def setup(app):
+    app.add_lexer("gas", Assembly)
     app.add_directive("quote", Quote)
     app.add_role("tests", tests_role)
     app.connect("env-before-read-docs", begin)
