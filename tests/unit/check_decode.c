@@ -321,6 +321,7 @@ set_bits(int bits)
 	leaf.v.efer = bits == 64 ? EFER_LME | EFER_LMA : 0;
 	leaf.held.vrs_sregs[CS].vsi_ar = SEG_P |
 	    (bits == 64 ? SEG_L : bits == 32 ? SEG_DB : 0);
+	leaf.v.cs_l = bits == 64;
 	if (bits == 64)
 		leaf.held.vrs_sregs[GS].vsi_base = 0x0000700000000000;
 }

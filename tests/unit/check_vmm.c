@@ -98,7 +98,7 @@ START_TEST(attach_no_svm)
 
 	fake_cpuid_get(0x80000001, 0, r);
 	fake_cpuid_set(0x80000001, 0, r[0], r[1], r[2] & ~4u, r[3]);
-	attach_fails("no SVM");
+	attach_fails("neither SVM nor VMX");
 }
 END_TEST
 
@@ -108,7 +108,7 @@ START_TEST(attach_no_leaf)
 
 	fake_cpuid_get(0x80000000, 0, r);
 	fake_cpuid_set(0x80000000, 0, 0x80000008, r[1], r[2], r[3]);
-	attach_fails("no SVM");
+	attach_fails("neither SVM nor VMX");
 }
 END_TEST
 

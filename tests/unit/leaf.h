@@ -56,6 +56,7 @@ leaf_regs_set(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 	ck_assert_ptr_eq(v, &leaf.v);
 	leaf.set_mask |= mask;
 	leaf_copy(&leaf.held, mask, rs);
+	v->cs_l = (leaf.held.vrs_sregs[VCPU_REGS_CS].vsi_ar & SEG_L) != 0;
 }
 
 static int

@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 
+#include "fake_vmx.h"
 #include "unit.h"
 
 #define NSLOTS		256
@@ -14,6 +15,7 @@
 #define SLOT_INFO	0x2000ULL
 
 struct vmm_file *unit_file;
+bool unit_intel;
 
 static sem_t spinning;
 static unsigned int nslots;
@@ -45,6 +47,10 @@ unit_boot(void)
 	slot = 0;
 	sem_init(&spinning, 0, 0);
 	fake_user_map(SLOT_BASE, NSLOTS * SLOT_SIZE, 0);
+	unit_intel = getenv("UNIT_CPU") != NULL &&
+	    strcmp(getenv("UNIT_CPU"), "intel") == 0;
+	if (unit_intel)
+		fake_vmx_set();
 }
 
 static void
@@ -241,7 +247,8 @@ run(uint32_t id, uint32_t vcpu, uint16_t irq, uint8_t cont,
 	vrp.vrp_irqready = 0xde;
 	fake_user_write(unit_exit_va(), &u->exit, sizeof(u->exit));
 	error = IOCTL(VMM_IOC_RUN, &vrp);
-	u->reason = vrp.vrp_exit_reason;
+	u->reason = unit_intel ? fake_svm_reason(vrp.vrp_exit_reason) :
+	    vrp.vrp_exit_reason;
 	u->irqready = vrp.vrp_irqready;
 	fake_user_read(unit_exit_va(), &u->exit, sizeof(u->exit));
 	return (error);

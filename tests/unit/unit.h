@@ -21,6 +21,12 @@
 
 extern struct vmm_file *unit_file;	/* of the calling test */
 
+/*
+ * UNIT_CPU=intel runs a suite on the fake Intel CPUs, where it can be asked
+ * that of both: run.sh does. Exit reasons of unit_run() are SVM's then, too.
+ */
+extern bool unit_intel;
+
 Suite	*unit_suite(void);		/* of check_NAME.c */
 TCase	*unit_case(Suite *, const char *name);
 TCase	*unit_bare_case(Suite *, const char *name); /* nothing attached */

@@ -15,8 +15,8 @@ unit_DRIVER	:= $(patsubst src/vmm/%.c,%,$(wildcard src/vmm/*.c))
 unit_FAKE	:= $(patsubst tests/unit/fake/%.c,%,\
 		   $(wildcard tests/unit/fake/*.c))
 unit_SUITES	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
-unit_HEADERS	:= $(wildcard src/vmm/*.h include/*.h tests/unit/*.h \
-		   tests/unit/fake/*.h)
+unit_HEADERS	:= $(wildcard src/vmm/*.h src/vmm/*.def include/*.h \
+		   tests/unit/*.h tests/unit/fake/*.h)
 # The fake <insn.h> and <hostdep.h> come before the driver's own.
 unit_CFLAGS	:= -std=gnu11 -Itests/unit/fake -Itests/unit -Isrc/vmm \
 		   -Iinclude -pthread

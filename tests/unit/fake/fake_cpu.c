@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * fake_cpu.c - the fake CPUs as the driver's own instructions see them.
- * VMRUN and the TLB are in fake_svm.c.
+ * fake_cpu.c - the fake CPUs as the driver's own instructions see them. SVM
+ * is in fake_svm.c, VMX in fake_vmx*.c.
  */
 #include <stdlib.h>
 
@@ -34,6 +34,7 @@ struct cpu {
 	uint64_t	dr[4];
 	bool		dr_loaded;	/* DR0-3 are not the host's */
 	bool		dr_disarmed;	/* DR7 is not the host's */
+	struct fake_regs regs;
 	struct fake_fpu	fpu;
 	struct fake_fpu	host_fpu;	/* while the driver owns the FPU */
 };
@@ -41,7 +42,7 @@ struct cpu {
 static struct leaf	leaves[NLEAVES];
 static unsigned int	nleaves;
 static struct cpu	cpus[FAKE_MAX_CPUS];
-static uint64_t		tsc, host_xcr0, host_cr4;
+static uint64_t		tsc, host_xcr0;
 
 /* Defaults of a CPU like the one QEMU gives: 16 ASIDs, nested paging. */
 static const struct leaf default_leaves[] = {
@@ -89,10 +90,26 @@ static const struct msr default_msrs[] = {
 	{ 0xc0011029, false, 0x2 },
 };
 
+/* A host in 64-bit mode, user selectors in DS and ES. */
+static const struct fake_regs boot_regs = {
+	.cr0 = 0x80050033, .cr3 = 0x1234000, .cr4 = 0x3406f8,
+	/* CS DS ES FS GS SS LDTR TR */
+	.sel = { 0x10, 0x2b, 0x2b, 0, 0, 0x18, 0, 0x40 },
+	.gdt = { 0xffff800000005000, 0x7f },
+	.idt = { 0xffff800000006000, 0xfff },
+	.tr = { 0xffff800000007000, 0x206f },
+};
+
 static struct cpu *
 this_cpu(void)
 {
 	return (&cpus[fake_self()->cpu]);
+}
+
+struct fake_regs *
+fake_regs(unsigned int cpu)
+{
+	return (&cpus[cpu].regs);
 }
 
 /* All CPUs as after the host's boot. */
@@ -114,19 +131,24 @@ fake_cpu_reset(void)
 			c->dr[n] = FAKE_HOST_DR(n);
 		memset(&c->fpu, 0x11 + (int)i, sizeof(c->fpu));
 		c->fpu.mxcsr = 0x1f80;
+		c->regs = boot_regs;
 	}
 	tsc = 1000000;
 	host_xcr0 = FAKE_HOST_XCR0;
-	host_cr4 = 0x3406f8 & ~0x2000ULL;
+	fake_script_reset();
 	fake_svm_reset();
+	fake_vmx_reset();
 }
 
-/* After the driver gave everything back: no CPU is left in SVM mode. */
+/* After the driver gave everything back: no CPU is in SVM or VMX mode. */
 void
 fake_cpu_check_clean(void)
 {
 	unsigned int i;
 
+	fake_vmx_check_clean();
+	if (!fake_msr_has(FAKE_MSR_VM_HSAVE_PA))
+		return;
 	for (i = 0; i < host_cpu_count(); i++) {
 		if (fake_msr_get(i, FAKE_MSR_EFER) & 0x1000)
 			fake_die("CPU %u left with EFER.SVME", i);
@@ -193,10 +215,11 @@ fake_no_xsave(void)
 	fake_cpuid_set(1, 0, r[0], r[1], r[2] & ~0x1c000000u, r[3]);
 	for (i = 0; i < 3; i++)
 		fake_cpuid_set(0xd, i, 0, 0, 0, 0);
-	host_cr4 &= ~CR4_OSXSAVE_BIT;
 	host_xcr0 = 1;
-	for (i = 0; i < FAKE_MAX_CPUS; i++)
+	for (i = 0; i < FAKE_MAX_CPUS; i++) {
+		cpus[i].regs.cr4 &= ~CR4_OSXSAVE_BIT;
 		cpus[i].xcr0 = 1;
+	}
 }
 
 void
@@ -240,6 +263,26 @@ fake_msr_get(unsigned int cpu, uint32_t index)
 	if (m == NULL)
 		fake_die("no MSR %#x", index);
 	return (m->value);
+}
+
+/* Has the first CPU that MSR? All are alike. */
+bool
+fake_msr_has(uint32_t index)
+{
+	return (find_msr(&cpus[0], index) != NULL);
+}
+
+void
+fake_msr_remove(uint32_t index)
+{
+	struct msr *m;
+	unsigned int i;
+
+	for (i = 0; i < FAKE_MAX_CPUS; i++) {
+		m = find_msr(&cpus[i], index);
+		if (m != NULL)
+			*m = cpus[i].msr[--cpus[i].nmsrs];
+	}
 }
 
 void
@@ -289,6 +332,8 @@ insn_wrmsr(uint32_t index, uint64_t v)
 		if ((v ^ m->value) & ~0x1000ULL)
 			fake_die("EFER %#llx: more than SVME changed",
 			    (unsigned long long)v);
+		if ((v & 0x1000) != 0 && !fake_msr_has(FAKE_MSR_VM_CR))
+			fake_die("EFER.SVME without SVM: #GP");
 		if ((v & 0x1000) != 0 && fake_msr_get(fake_self()->cpu,
 		    FAKE_MSR_VM_CR) & 0x10)
 			fake_die("EFER.SVME with VM_CR.SVMDIS: #GP");
@@ -299,6 +344,7 @@ insn_wrmsr(uint32_t index, uint64_t v)
 		    fake_page_kind(v) != FAKE_PAGE_KERNEL))
 			fake_die("VM_HSAVE_PA %#llx", (unsigned long long)v);
 	}
+	fake_vmx_wrmsr(index, m->value, v);
 	if (!m->ignore)
 		m->value = v;
 }
@@ -308,33 +354,60 @@ insn_wrmsr(uint32_t index, uint64_t v)
 static bool
 fake_xsave(void)
 {
-	return ((host_cr4 & CR4_OSXSAVE_BIT) != 0);
+	return ((this_cpu()->regs.cr4 & CR4_OSXSAVE_BIT) != 0);
 }
 
 uint64_t
 insn_read_cr0(void)
 {
-	return (0x80050033);
+	return (this_cpu()->regs.cr0);
+}
+
+uint64_t
+insn_read_cr2(void)
+{
+	return (this_cpu()->regs.cr2);
+}
+
+void
+insn_write_cr2(uint64_t v)
+{
+	fake_assert_context("MOV to CR2", false, true, false);
+	this_cpu()->regs.cr2 = v;
+}
+
+uint64_t
+insn_read_cr3(void)
+{
+	fake_assert_context("MOV from CR3", false, true, false);
+	return (this_cpu()->regs.cr3);
 }
 
 uint64_t
 insn_read_cr4(void)
 {
-	return (host_cr4);
+	return (this_cpu()->regs.cr4);
+}
+
+static void
+write_cr4(uint64_t v)
+{
+	fake_vmx_cr4(v);
+	this_cpu()->regs.cr4 = v;
 }
 
 void
 host_cr4_set(uint64_t bits)
 {
 	fake_assert_context("host_cr4_set", false, false, true);
-	host_cr4 |= bits;
+	write_cr4(this_cpu()->regs.cr4 | bits);
 }
 
 void
 host_cr4_clear(uint64_t bits)
 {
 	fake_assert_context("host_cr4_clear", false, false, true);
-	host_cr4 &= ~bits;
+	write_cr4(this_cpu()->regs.cr4 & ~bits);
 }
 
 void
@@ -388,6 +461,7 @@ void
 host_restore(void)
 {
 	fake_assert_context("host_restore", false, true, false);
+	fake_vmx_host_restore();
 }
 
 /* --- FPU --- */
@@ -430,10 +504,18 @@ host_fpu_end(void)
 	this_cpu()->fpu = this_cpu()->host_fpu;
 }
 
+/* Interrupts went off: the host has not been touched yet. */
+void
+fake_cpu_enter_begin(void)
+{
+	fake_vmx_host_begin();
+}
+
 /* Before interrupts are on again: nothing of the guest's may be left. */
 void
 fake_cpu_enter_end(void)
 {
+	fake_vmx_host_end();
 	if (this_cpu()->dr_loaded || this_cpu()->dr_disarmed)
 		fake_die("guest debug registers left in the host");
 	if (fake_msr_get(fake_self()->cpu, FAKE_MSR_XSS) != FAKE_HOST_XSS)

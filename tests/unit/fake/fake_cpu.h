@@ -30,7 +30,8 @@ void	 fake_svm_set(uint32_t features, uint32_t nasids);
 #define FAKE_MSR_VM_HSAVE_PA	0xc0010117u
 void	 fake_msr_set(unsigned int cpu, uint32_t msr, uint64_t v);
 uint64_t fake_msr_get(unsigned int cpu, uint32_t msr);
-void	 fake_cpu_check_clean(void);	/* no CPU is in SVM mode */
+void	 fake_cpu_check_clean(void);	/* no CPU is in SVM or VMX mode */
+void	 fake_msr_remove(uint32_t msr);	/* from every CPU: #GP */
 void	 fake_msr_ignore(unsigned int cpu, uint32_t msr);  /* writes lost */
 
 #define FAKE_HOST_XCR0		0x7
@@ -114,11 +115,13 @@ void	 fake_no_xsave(void);		/* before the driver attaches */
 /* --- Guests --- */
 
 struct fake_guest {
-	uint8_t		*vmcb;
+	uint8_t		*vmcb;		/* NULL on Intel */
+	struct fake_vmcs *vmx;		/* NULL on AMD; see fake_vmx.h */
 	uint64_t	*gpr;		/* all but RAX, RSP, RIP, RFLAGS */
 	unsigned int	 cpu;
-	uint32_t	 asid;
+	uint32_t	 asid;		/* Intel: VPID */
 	bool		 exited;
+	uint8_t		 len;		/* Intel: of the instruction */
 };
 typedef void fake_step_fn(struct fake_guest *, uint64_t arg);
 
@@ -128,8 +131,8 @@ void	 vmcb_set(struct fake_guest *, unsigned int off, uint64_t v);
 void	 vmcb_set32(struct fake_guest *, unsigned int off, uint32_t v);
 
 /*
- * A VMRUN plays queued steps until one of them exits. A step that does not
- * exit is followed by the next in the same VMRUN. With the queue empty the
+ * An entry plays queued steps until one of them exits. A step that does not
+ * exit is followed by the next in the same entry. With the queue empty the
  * default step is played; with none, the test dies.
  */
 void	 fake_step(fake_step_fn *, uint64_t arg);
@@ -137,9 +140,10 @@ void	 fake_step_default(fake_step_fn *, uint64_t arg);
 void	 fake_step_again(void);
 void	 fake_steps_clear(void);
 unsigned int fake_steps_left(void);
-uint64_t fake_vmruns(void);
-struct fake_guest *fake_last(void);	/* the guest of the last VMRUN */
-const char *fake_refused(void);	/* why VMRUN last gave VMEXIT_INVALID */
+uint64_t fake_vmruns(void);		/* entries, of both vendors */
+struct fake_guest *fake_last(void);	/* the guest of the last entry */
+uint16_t fake_svm_reason(uint16_t vmx);	/* of the same exit, or itself */
+const char *fake_refused(void);	/* why the last refused entry was that */
 
 /* What a step ends with. The first dies unless the VMCB intercepts it. */
 void	 fake_exit(struct fake_guest *, uint64_t code, uint64_t info1,

@@ -411,6 +411,7 @@ host_enter_begin(void)
 	pthread_mutex_lock(&cpus[t->cpu].busy);
 	__atomic_store_n(&cpus[t->cpu].kick, 0, __ATOMIC_SEQ_CST);
 	t->context = FAKE_E;
+	fake_cpu_enter_begin();
 	return (true);
 }
 

@@ -8,8 +8,9 @@
  * aborts, which Check reports as the failing test.
  *
  * Physical memory is one sparse mapping of the process. No physical page is
- * ever used twice, a freed one is filled with FAKE_POISON and poisoned for the
- * address sanitizer, so a stale use of a page shows wherever it happens.
+ * ever used twice, unless fake_recycle() asks for it; a freed one is filled
+ * with FAKE_POISON and poisoned for the address sanitizer, so a stale use of
+ * a page shows wherever it happens.
  */
 #ifndef FAKE_HOST_H
 #define FAKE_HOST_H
@@ -47,6 +48,7 @@ void	 fake_die(const char *, ...)
 void	 fake_fail_at(unsigned int n);
 unsigned int fake_alloc_calls(void);	/* since fake_fail_at() */
 bool	 fake_failed(void);		/* the failure was dealt */
+void	 fake_recycle(void);		/* freed pages come again at once */
 uint64_t fake_kernel_pages(void);
 uint64_t fake_allocs(void);
 uint64_t fake_pins(void);

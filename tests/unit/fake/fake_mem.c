@@ -47,7 +47,9 @@ static struct page	*pages;
 static uint64_t		 next_page;
 static uint64_t		 kernel_pages, allocs, pins, charged, memlock;
 static unsigned int	 calls, fail_at;
-static bool		 failed;
+static bool		 failed, recycle;
+static uint64_t		 freed[64];	/* pages to be used again */
+static unsigned int	 nfreed;
 static struct host_as	*spaces, *first_as;
 static pthread_mutex_t	 lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -89,7 +91,8 @@ fake_mem_reset(void)
 	kernel_pages = allocs = pins = charged = 0;
 	memlock = UINT64_MAX;
 	calls = fail_at = 0;
-	failed = false;
+	failed = recycle = false;
+	nfreed = 0;
 	first_as = fake_as_new();
 }
 
@@ -167,7 +170,12 @@ host_page_alloc(unsigned int order)
 		pthread_mutex_unlock(&lock);
 		return (NULL);
 	}
-	i = take_pages(1ULL << order, order, 0);
+	if (order == 0 && nfreed > 0) {
+		i = freed[--nfreed];
+		ASAN_UNPOISON_MEMORY_REGION(bytes_at(i), PAGE_SIZE_4K);
+		memset(bytes_at(i), 0, PAGE_SIZE_4K);
+	} else
+		i = take_pages(1ULL << order, order, 0);
 	pages[i].first = 1;
 	pages[i].order = (uint8_t)order;
 	for (n = 0; n < 1ULL << order; n++)
@@ -195,6 +203,8 @@ host_page_free(void *p, unsigned int order)
 	for (n = 0; n < 1ULL << order; n++)
 		pages[i + n].kind = FAKE_PAGE_FREED;
 	kernel_pages -= 1ULL << order;
+	if (recycle && order == 0 && nfreed < sizeof(freed) / sizeof(freed[0]))
+		freed[nfreed++] = i;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -256,10 +266,32 @@ fake_page_kind(uint64_t pa)
 	return ((enum fake_page)pages[index_of(pa)].kind);
 }
 
+/* Are these whole pages that the driver allocated and has not freed? */
+bool
+fake_kernel_range(uint64_t pa, uint64_t bytes)
+{
+	uint64_t n;
+
+	if ((pa & 0xfff) != 0 || pa < FAKE_PA_BASE ||
+	    pa - FAKE_PA_BASE > FAKE_PA_SIZE - bytes)
+		return (false);
+	for (n = 0; n < bytes; n += PAGE_SIZE_4K)
+		if (fake_page_kind(pa + n) != FAKE_PAGE_KERNEL)
+			return (false);
+	return (true);
+}
+
 uint64_t
 fake_page_pins(uint64_t pa)
 {
 	return (pages[index_of(pa)].pins);
+}
+
+/* From now on a freed page is the next to be handed out. */
+void
+fake_recycle(void)
+{
+	recycle = true;
 }
 
 uint64_t

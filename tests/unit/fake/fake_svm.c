@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * fake_svm.c - VMRUN of the fake CPUs: state checks, event injection, the
- * interrupt window, scripted guests, nested paging and its TLB.
+ * interrupt window, nested paging and its TLB.
  */
-#include <unistd.h>
-
 #include "fake_cpu.h"
 #include "fake_priv.h"
+#include "fake_vmx.h"
 
-#define NSTEPS		4096
-#define NEVENTS		4096
 #define NTLB		8192
 
 #define EXIT_INVALID	UINT64_MAX
@@ -22,7 +19,6 @@
 
 #define RFLAGS_IF_BIT	0x200u
 #define EVENT_VALID	0x80000000u
-#define EVENT_HAS_ERROR	0x800u
 
 /* Nested entries: PTE bits of APM Vol. 2 5.3 "Long-Mode Page Translation". */
 #define PTE_P		0x1ULL
@@ -33,11 +29,6 @@
 #define PTE_ADDR	0x000ffffffffff000ULL
 #define PTE_RESERVED	0x7ff0000000000000ULL	/* 48 address bits */
 
-struct step {
-	fake_step_fn	*fn;
-	uint64_t	 arg;
-};
-
 struct tlb {
 	unsigned int	cpu;
 	uint32_t	asid;
@@ -45,18 +36,11 @@ struct tlb {
 	int		rights;
 };
 
-static struct step	 queue[NSTEPS];
-static unsigned int	 qhead, qtail;
-static struct step	 standing;
-static struct fake_event events[NEVENTS];
-static unsigned int	 nevents;
 static struct tlb	 tlb[NTLB];
 static unsigned int	 ntlb;
-static uint64_t		 vmruns, flushes;
-static struct fake_guest last;
-static bool		 lose, allow_bad_intr, invalid32, no_shadow;
+static uint64_t		 flushes;
+static bool		 lose, invalid32, no_shadow;
 static uint64_t		 lose_code, lose_info[2];
-static const char	*refused;
 static pthread_mutex_t	 lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local struct fake_guest guest;
 
@@ -65,14 +49,9 @@ void svm_enter(uint64_t vmcb_pa, uint64_t host_vmcb_pa, uint64_t *gpr);
 void
 fake_svm_reset(void)
 {
-	qhead = qtail = 0;
-	standing.fn = NULL;
-	nevents = 0;
 	ntlb = 0;
-	vmruns = flushes = 0;
-	memset(&last, 0, sizeof(last));
-	lose = allow_bad_intr = invalid32 = no_shadow = false;
-	refused = NULL;
+	flushes = 0;
+	lose = invalid32 = no_shadow = false;
 }
 
 /* --- The VMCB as bytes --- */
@@ -82,6 +61,8 @@ vmcb_get(const struct fake_guest *g, unsigned int off)
 {
 	uint64_t v;
 
+	if (g->vmx != NULL)
+		return (fake_both_get(g, off));
 	memcpy(&v, g->vmcb + off, sizeof(v));
 	return (v);
 }
@@ -95,6 +76,10 @@ vmcb_get32(const struct fake_guest *g, unsigned int off)
 void
 vmcb_set(struct fake_guest *g, unsigned int off, uint64_t v)
 {
+	if (g->vmx != NULL) {
+		fake_both_set(g, off, v);
+		return;
+	}
 	memcpy(g->vmcb + off, &v, sizeof(v));
 }
 
@@ -104,81 +89,16 @@ vmcb_set32(struct fake_guest *g, unsigned int off, uint32_t v)
 	memcpy(g->vmcb + off, &v, sizeof(v));
 }
 
-/* --- Scripts --- */
-
-void
-fake_step(fake_step_fn *fn, uint64_t arg)
-{
-	pthread_mutex_lock(&lock);
-	if (qtail - qhead == NSTEPS)
-		fake_die("too many guest steps");
-	queue[qtail++ % NSTEPS] = (struct step){ fn, arg };
-	pthread_mutex_unlock(&lock);
-}
-
-void
-fake_step_default(fake_step_fn *fn, uint64_t arg)
-{
-	standing = (struct step){ fn, arg };
-}
-
-/* The queued step that is being played comes once more, first. */
-void
-fake_step_again(void)
-{
-	pthread_mutex_lock(&lock);
-	if (qhead == 0)
-		fake_die("no step to repeat");
-	qhead--;
-	pthread_mutex_unlock(&lock);
-}
-
-void
-fake_steps_clear(void)
-{
-	pthread_mutex_lock(&lock);
-	qhead = qtail;
-	pthread_mutex_unlock(&lock);
-}
-
-unsigned int
-fake_steps_left(void)
-{
-	return (qtail - qhead);
-}
-
-uint64_t
-fake_vmruns(void)
-{
-	return (__atomic_load_n(&vmruns, __ATOMIC_SEQ_CST));
-}
-
-struct fake_guest *
-fake_last(void)
-{
-	return (&last);
-}
-
-static struct step
-next_step(void)
-{
-	struct step s;
-
-	pthread_mutex_lock(&lock);
-	if (qhead != qtail)
-		s = queue[qhead++ % NSTEPS];
-	else if (standing.fn != NULL)
-		s = standing;
-	else
-		fake_die("VMRUN with no guest step left");
-	pthread_mutex_unlock(&lock);
-	return (s);
-}
+/* --- Exits --- */
 
 void
 fake_exit_raw(struct fake_guest *g, uint64_t code, uint64_t info1,
     uint64_t info2)
 {
+	if (g->vmx != NULL) {
+		fake_both_exit(g, code, info1, info2, true);
+		return;
+	}
 	vmcb_set(g, VC_EXITCODE, code);
 	vmcb_set(g, VC_EXITINFO1, info1);
 	vmcb_set(g, VC_EXITINFO2, info2);
@@ -203,6 +123,10 @@ intercepted(const struct fake_guest *g, uint64_t code)
 void
 fake_exit(struct fake_guest *g, uint64_t code, uint64_t info1, uint64_t info2)
 {
+	if (g->vmx != NULL) {
+		fake_both_exit(g, code, info1, info2, false);
+		return;
+	}
 	if (!intercepted(g, code))
 		fake_die("exit %#llx is not intercepted",
 		    (unsigned long long)code);
@@ -222,15 +146,6 @@ fake_do_exit(struct fake_guest *g, uint64_t arg)
 	fake_exit(g, arg, 0, 0);
 }
 
-/* A moment of a guest that spins; one that nobody ever stops is a failure. */
-void
-fake_relax(unsigned int *n)
-{
-	usleep(20);
-	if (++*n > 100000)
-		fake_die("the guest spins and nothing stops it");
-}
-
 void
 fake_do_spin(struct fake_guest *g, uint64_t arg)
 {
@@ -239,7 +154,10 @@ fake_do_spin(struct fake_guest *g, uint64_t arg)
 	(void)arg;
 	while (!fake_kicked(g->cpu) && !fake_must_stop())
 		fake_relax(&n);
-	fake_exit(g, EXIT_INTR, 0, 0);
+	if (g->vmx != NULL)
+		fake_vmx_interrupt(g);
+	else
+		fake_exit(g, EXIT_INTR, 0, 0);
 }
 
 void
@@ -287,19 +205,6 @@ fake_msr_exits(const struct fake_guest *g, uint32_t msr, bool write)
 	return (true);
 }
 
-static bool
-kernel_range(uint64_t pa, uint64_t bytes)
-{
-	uint64_t n;
-
-	if ((pa & 0xfff) != 0 || pa < FAKE_PA_BASE)
-		return (false);
-	for (n = 0; n < bytes; n += PAGE_SIZE_4K)
-		if (fake_page_kind(pa + n) != FAKE_PAGE_KERNEL)
-			return (false);
-	return (true);
-}
-
 /* --- Nested paging --- */
 
 /*
@@ -314,7 +219,7 @@ fake_walk(uint64_t n_cr3, uint64_t gpa, uint64_t *hpa, int *rights,
 	int level, r = 1 | 2 | 4;
 
 	for (level = 3; level >= 0; level--) {
-		if (!kernel_range(table, PAGE_SIZE_4K))
+		if (!fake_kernel_range(table, PAGE_SIZE_4K))
 			fake_die("nested table at %#llx",
 			    (unsigned long long)table);
 		e = __atomic_load_n((uint64_t *)host_va_of(table) +
@@ -386,7 +291,7 @@ fake_tlb_entries(unsigned int cpu, uint32_t asid)
 uint64_t
 fake_tlb_flushes(void)
 {
-	return (flushes);
+	return (flushes + fake_vmx_flushes());
 }
 
 static void
@@ -414,6 +319,8 @@ fake_access(struct fake_guest *g, uint64_t gpa, int access, uint64_t *hpa)
 	uint64_t pa, size;
 	int rights;
 
+	if (g->vmx != NULL)
+		return (fake_vmx_access(g, gpa, access, hpa));
 	pthread_mutex_lock(&lock);
 	t = tlb_find(g->cpu, g->asid, gpa);
 	if (t == NULL) {
@@ -447,39 +354,17 @@ fake_access(struct fake_guest *g, uint64_t gpa, int access, uint64_t *hpa)
 
 /* --- Events --- */
 
-unsigned int
-fake_nevents(void)
-{
-	return (nevents);
-}
-
-const struct fake_event *
-fake_event(unsigned int i)
-{
-	if (i >= nevents)
-		fake_die("no event %u", i);
-	return (&events[i]);
-}
-
-void
-fake_events_clear(void)
-{
-	nevents = 0;
-}
-
 void
 fake_lose_event(uint64_t code, uint64_t info1, uint64_t info2)
 {
+	if (fake_is_vmx()) {
+		fake_both_lose(code, info1, info2);
+		return;
+	}
 	lose = true;
 	lose_code = code;
 	lose_info[0] = info1;
 	lose_info[1] = info2;
-}
-
-void
-fake_allow_bad_intr(bool on)
-{
-	allow_bad_intr = on;
 }
 
 void
@@ -503,7 +388,6 @@ static void
 deliver(struct fake_guest *g)
 {
 	uint64_t ev = vmcb_get(g, VC_EVENTINJ);
-	struct fake_event *e;
 
 	/* EVENTINJ is scratch; EXITINTINFO keeps rubbish without V. */
 	vmcb_set(g, VC_EVENTINJ, 0);
@@ -516,23 +400,15 @@ deliver(struct fake_guest *g)
 		fake_exit(g, lose_code, lose_info[0], lose_info[1]);
 		return;
 	}
-	if (((ev >> 8) & 7) == 0 && !allow_bad_intr &&
+	if (((ev >> 8) & 7) == 0 && !fake_bad_intr_allowed() &&
 	    ((vmcb_get(g, VS_RFLAGS) & RFLAGS_IF_BIT) == 0 ||
 	    (vmcb_get(g, VC_SHADOW) & 1) != 0))
 		fake_die("interrupt %#x injected with IF %d, shadow %d",
 		    (unsigned int)ev & 0xff,
 		    (vmcb_get(g, VS_RFLAGS) & RFLAGS_IF_BIT) != 0,
 		    (int)vmcb_get(g, VC_SHADOW) & 1);
-	pthread_mutex_lock(&lock);
-	if (nevents == NEVENTS)
-		fake_die("too many events");
-	e = &events[nevents++];
-	e->type = (ev >> 8) & 7;
-	e->vector = (uint8_t)ev;
-	e->has_error = (ev & EVENT_HAS_ERROR) != 0;
-	e->error = (uint32_t)(ev >> 32);
-	e->rip = vmcb_get(g, VS_RIP);
-	pthread_mutex_unlock(&lock);
+	fake_event_add((uint32_t)ev, (uint32_t)(ev >> 32),
+	    vmcb_get(g, VS_RIP));
 	fake_do_set_if(g, 0);
 	vmcb_set(g, VC_SHADOW, 0);
 }
@@ -580,12 +456,6 @@ illegal(const struct fake_guest *g)
 	return (NULL);
 }
 
-const char *
-fake_refused(void)
-{
-	return (refused);
-}
-
 /* What a driver can get wrong without VMRUN noticing. */
 static void
 check_driver(const struct fake_guest *g, uint64_t vmcb_pa,
@@ -597,16 +467,16 @@ check_driver(const struct fake_guest *g, uint64_t vmcb_pa,
 	fake_cpu_vmrun();
 	if ((fake_msr_get(g->cpu, FAKE_MSR_EFER) & 0x1000) == 0)
 		fake_die("VMRUN with EFER.SVME 0 on CPU %u: #UD", g->cpu);
-	if (!kernel_range(fake_msr_get(g->cpu, FAKE_MSR_VM_HSAVE_PA),
+	if (!fake_kernel_range(fake_msr_get(g->cpu, FAKE_MSR_VM_HSAVE_PA),
 	    PAGE_SIZE_4K))
 		fake_die("VMRUN without a host save area");
-	if (!kernel_range(vmcb_pa, PAGE_SIZE_4K) ||
-	    !kernel_range(host_vmcb_pa, PAGE_SIZE_4K) ||
+	if (!fake_kernel_range(vmcb_pa, PAGE_SIZE_4K) ||
+	    !fake_kernel_range(host_vmcb_pa, PAGE_SIZE_4K) ||
 	    vmcb_pa == host_vmcb_pa)
 		fake_die("VMRUN: VMCB address");
-	if (!kernel_range(vmcb_get(g, VC_IOPM), 3 * PAGE_SIZE_4K))
+	if (!fake_kernel_range(vmcb_get(g, VC_IOPM), 3 * PAGE_SIZE_4K))
 		fake_die("VMRUN: IOPM");
-	if (!kernel_range(vmcb_get(g, VC_MSRPM), 2 * PAGE_SIZE_4K))
+	if (!fake_kernel_range(vmcb_get(g, VC_MSRPM), 2 * PAGE_SIZE_4K))
 		fake_die("VMRUN: MSRPM");
 	if ((vmcb_get(g, VC_NP_ENABLE) & 1) == 0)
 		fake_die("VMRUN without nested paging");
@@ -658,8 +528,6 @@ window_open(const struct fake_guest *g)
 static void
 play(struct fake_guest *g)
 {
-	struct step s;
-
 	deliver(g);
 	while (!g->exited) {
 		if (window_open(g)) {
@@ -667,8 +535,7 @@ play(struct fake_guest *g)
 		} else if (fake_kicked(g->cpu) || fake_must_stop()) {
 			fake_exit(g, EXIT_INTR, 0, 0);
 		} else {
-			s = next_step();
-			s.fn(g, s.arg);
+			fake_step_play(g);
 		}
 	}
 }
@@ -685,10 +552,10 @@ svm_enter(uint64_t vmcb_pa, uint64_t host_vmcb_pa, uint64_t *gpr)
 	g->cpu = host_cpu_self();
 	g->asid = vmcb_get32(g, VC_ASID);
 	g->exited = false;
-	__atomic_add_fetch(&vmruns, 1, __ATOMIC_SEQ_CST);
+	g->vmx = NULL;
 	why = illegal(g);
 	if (why != NULL) {
-		refused = why;
+		fake_refuse(why);
 		fake_exit_raw(g, invalid32 ? 0xffffffff : EXIT_INVALID, 0, 0);
 		/* Both emulators leave the host's state in the save area. */
 		vmcb_set(g, VS_RIP, 0xffffffff81000000);
@@ -699,5 +566,5 @@ svm_enter(uint64_t vmcb_pa, uint64_t host_vmcb_pa, uint64_t *gpr)
 		tlb_control(g);
 		play(g);
 	}
-	last = *g;
+	fake_ran(g);
 }
