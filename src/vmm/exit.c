@@ -12,7 +12,8 @@
 
 /* Bits whose change makes cached translations, or the PDPTEs, stale. */
 #define CR0_FLUSH	(CR0_PG | CR0_WP | CR0_PE)
-#define CR_PDPTES	(CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)
+#define CR0_PDPTES	(CR0_PG | CR0_CD | CR0_NW)
+#define CR4_PDPTES	(CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)
 
 /* A handler could not do its instruction: the guest gets a fault first. */
 #define EXIT_AGAIN	(-2)
@@ -230,7 +231,8 @@ exit_cr0_write(struct vcpu *v, uint64_t cr0)
 		return (EINVAL);
 	if (hv->cr_check(cr0, v->cr4) != 0)
 		return (EINVAL);
-	if (!was && exit_load_pdptes(v, cr0, v->cr4) != 0)
+	if (((cr0 ^ v->cr0) & CR0_PDPTES) != 0 &&
+	    exit_load_pdptes(v, cr0, v->cr4) != 0)
 		return (EINVAL);
 	if (paging && (efer & EFER_LME) != 0)
 		efer |= EFER_LMA;
@@ -257,7 +259,7 @@ exit_cr4_write(struct vcpu *v, uint64_t cr4)
 		return (EINVAL);
 	if (hv->cr_check(v->cr0, cr4) != 0)
 		return (EINVAL);
-	if (((cr4 ^ v->cr4) & CR_PDPTES) != 0 &&
+	if (((cr4 ^ v->cr4) & CR4_PDPTES) != 0 &&
 	    exit_load_pdptes(v, v->cr0, cr4) != 0)
 		return (EINVAL);
 	hv->tlb_flush(v);

@@ -245,7 +245,7 @@ vcpu_deliver(struct vcpu *v)
 	bool open = vcpu_if(v) && !v->shadow, window;
 
 	/* An interrupt was cut short, then the client closed IF. */
-	if (v->event.valid && v->event.type == EVENT_INTR && !open) {
+	if (v->event.valid && v->event.type == EVENT_INTR && !vcpu_if(v)) {
 		vcpu_irq_put(v, v->event.vector);
 		v->event.valid = false;
 	}
