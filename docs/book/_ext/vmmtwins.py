@@ -140,14 +140,14 @@ class Pairing:
 
     def gloss(self, a, b, ops_say):
         return (self.said.get(a) or ops_say.get(a) or self.svm[a][2]
-                or self.vmx[b][2])
+                or self.vmx[b][2]).rstrip(".")
 
     def check(self):
         every = [f"{v}_{n}" for v in VENDORS for n in getattr(self, v)]
         paired = {a for a, _ in self.pairs}
         for pattern in self.said:
             if pattern not in paired and not fnmatch.filter(every, pattern):
-                raise Broken(f"there is no function {pattern}")
+                raise Broken(f"no function, and no pair, is named {pattern}")
         for a, b in self.names.items():
             if (a, b) not in self.pairs:
                 raise Broken(f"there are no svm_{a} and vmx_{b}")
