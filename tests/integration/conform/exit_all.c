@@ -12,6 +12,8 @@ const struct clause *const exit_tables[] = {
 	exit_cpuid,
 	exit_msr,
 	exit_cr,
+	exit_crs,
+	exit_step,
 	exit_insn,
 	exit_mode,
 	exit_mem,
