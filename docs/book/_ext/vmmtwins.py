@@ -11,8 +11,9 @@ is one of
     svm_NAME = vmx_NAME         twins all the same
     svm_NAME: TEXT              why it has no twin; * matches
 
-and each must be about a function that exists. Where nothing is said, the
-first sentence over the function, or in hv.h, is printed; there has to be one.
+which goes on where the next one is indented, and must be about a function
+that exists. Where nothing is said, the first sentence over the function, or
+in hv.h, is printed; there has to be one.
 
 Directive `vmcs-fields`: the fields of vmcs.def with their encodings, computed
 as in vmx.h and held against its assertions.
@@ -111,7 +112,8 @@ class Pairing:
     def __init__(self, body):
         self.svm, self.vmx = (functions(v) for v in VENDORS)
         self.said, self.names = {}, {}
-        for line in filter(None, (li.strip() for li in body)):
+        body = re.sub(r"\n[ \t]+(?=\S)", " ", "\n".join(body))
+        for line in filter(None, body.splitlines()):
             if m := re.match(r"svm_(\w+) = vmx_(\w+)$", line):
                 self.names[m[1]] = m[2]
             elif m := re.match(r"([\w*]+): (.+)$", line):
