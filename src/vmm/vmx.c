@@ -191,7 +191,7 @@ vmx_fixed(uint64_t cr0, uint64_t cr4)
  * FEATURE_CONTROL, CR4.VMXE, VMXON. What the CPU cached of EPTs before may
  * still be there, so it goes; the first entry finds no VPID left and so
  * begins a new generation with a flush.
- *	SDM Vol. 3C 23.7 "Enabling and Entering VMX Operation", 28.3.3.4
+ *	SDM Vol. 3C 23.7 "Enabling and Entering VMX Operation", 28.4.3.4
  *	"Guidelines for Use of the INVEPT Instruction"
  */
 static int
@@ -676,7 +676,7 @@ vmx_tlb_flush(struct vcpu *v)
  * Bochs: flushes everything at every entry, so no emulated run shows a mistake
  * here; tests/unit has a TLB that does.
  *
- *	SDM Vol. 3C 28.3.3 "Invalidating Cached Translation Information"
+ *	SDM Vol. 3C 28.4.3 "Invalidating Cached Translation Information"
  */
 static void
 vmx_choose_vpid(struct vcpu *v, struct vmx_vcpu *s)

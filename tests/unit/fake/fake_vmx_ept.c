@@ -3,7 +3,7 @@
  * fake_vmx_ept.c - EPT of the fake CPUs, and a TLB that forgets nothing by
  * itself: guest-physical mappings, tagged by CPU and EPT root, and combined
  * mappings, tagged by CPU, VPID and EPT root.
- *	SDM Vol. 3C 28.3.1 "Information That May Be Cached"
+ *	SDM Vol. 3C 28.4.1 "Information That May Be Cached"
  */
 #include "fake_vmx_priv.h"
 
@@ -52,7 +52,7 @@ entry_die(uint64_t e, const char *what)
 /*
  * An entry that is in use: what the CPU would report as a misconfiguration,
  * or what lets a guest choose its memory type, ends the test.
- *	SDM Vol. 3C 28.2.3.1 "EPT Misconfigurations"
+ *	SDM Vol. 3C 28.3.3.1 "EPT Misconfigurations"
  */
 static void
 entry_check(uint64_t e, int level, bool leaf)
@@ -170,7 +170,7 @@ faulted(const struct tlb *t, const struct tlb *key)
 
 /*
  * INVEPT: both kinds of mappings, of every VPID.
- *	SDM Vol. 3C 28.3.3.1 "Operations that Invalidate Cached Mappings"
+ *	SDM Vol. 3C 28.4.3.1 "Operations that Invalidate Cached Mappings"
  */
 void
 fake_ept_drop(unsigned int cpu, uint64_t eptp, bool all)
