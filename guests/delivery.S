@@ -3,7 +3,7 @@
  * delivery - an event whose delivery touches pages that are not there yet.
  *
  * Exercises: event ARG 0 (0 #UD, 1 RDMSR 0xdead, 2 INT 0x80, 3 #PF, 4 an
- *	interrupt) with RSP = ARG 1 and the IDT moved to ARG 2 (0: stays).
+ *	interrupt, 5 INT3, 6 INT1) with RSP = ARG 1 and the IDT moved to ARG 2 (0: stays).
  * Expected exits: OUT 0x70 before the event, where the client copies the IDT
  *	and takes rights away; whatever the delivery meets; then VALUE of the
  *	vector, the error code, the saved RIP less that of the event, and how
@@ -38,6 +38,10 @@
 	sti
 1:	hlt
 	jmp	1b
+15:	movl	$1f, %ebx
+1:	int3
+16:	movl	$1f, %ebx
+1:	int1
 
 hook:	popq	%r8
 	popq	%r9
@@ -53,7 +57,7 @@ hook:	popq	%r8
 	REPORT
 	DONE
 	.balign	8
-table:	.quad	10b, 11b, 12b, 13b, 14b
+table:	.quad	10b, 11b, 12b, 13b, 14b, 15b, 16b
 idtr:	.word	4095
 	.quad	TRAP_IDT
 	TRAP_CODE

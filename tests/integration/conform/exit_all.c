@@ -8,6 +8,7 @@ const struct clause *const exit_tables[] = {
 	exit_io,
 	exit_run,
 	exit_intr,
+	exit_shadow,
 	exit_event,
 	exit_cpuid,
 	exit_msr,

@@ -109,6 +109,11 @@ deliver_untouched(void)
 	deliver(1, VMM_EX_GP, 0, 0, UNTOUCHED);
 	deliver(2, 0x80, 0, 2, UNTOUCHED);
 	deliver(3, VMM_EX_PF, 2, 0, UNTOUCHED);
+	deliver(5, VMM_EX_BP, 0, 1, UNTOUCHED);
+	if (client_is_svm())
+		deliver(6, VMM_EX_UD, 0, 0, UNTOUCHED);
+	else
+		deliver(6, VMM_EX_DB, 0, 1, UNTOUCHED);
 }
 
 static void
@@ -124,6 +129,11 @@ deliver_readonly(void)
 	deliver(1, VMM_EX_GP, 0, 0, READONLY);
 	deliver(2, 0x80, 0, 2, READONLY);
 	deliver(3, VMM_EX_PF, 2, 0, READONLY);
+	deliver(5, VMM_EX_BP, 0, 1, READONLY);
+	if (client_is_svm())
+		deliver(6, VMM_EX_UD, 0, 0, READONLY);
+	else
+		deliver(6, VMM_EX_DB, 0, 1, READONLY);
 }
 
 static void
@@ -244,11 +254,13 @@ const struct clause exit_event[] = {
 	{ "F1.step", "a single step over what the driver does: #DB with BS",
 	    LAYER_EXIT, FIX, step, NULL },
 	{ "6.delivery", "exceptions whose stack and IDT are first touched",
-	    LAYER_EXIT, FIX, deliver_untouched, NULL },
+	    LAYER_EXIT, FIX, deliver_untouched,
+	    "INT1: SVM #UD, VMX #DB" },
 	{ "6.delivery-irq", "the same with an interrupt",
 	    LAYER_EXIT, FIX, deliver_untouched_irq, NULL },
 	{ "F20.delivery", "exceptions whose stack is read-only arrive once",
-	    LAYER_EXIT, FIX, deliver_readonly, NULL },
+	    LAYER_EXIT, FIX, deliver_readonly,
+	    "INT1: SVM #UD, VMX #DB" },
 	{ "F20.delivery-irq", "the same with an interrupt",
 	    LAYER_EXIT, FIX, deliver_readonly_irq, NULL },
 	{ "6.delivery-nowhere", "delivery outside of memory ends the VCPU",
