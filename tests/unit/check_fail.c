@@ -219,7 +219,8 @@ START_TEST(fail_run_state)
 	ck_assert_int_eq(run(), ENOMEM);
 	fake_fail_at(0);
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_TERMINATED);
-	ck_assert(fake_log_has("ends with error 12: exit 0x400"));
+	ck_assert(fake_log_has(unit_intel ? "ends with error 12: exit 0x30" :
+	    "ends with error 12: exit 0x400"));
 }
 END_TEST
 
@@ -393,7 +394,8 @@ unit_suite(void)
 	tcase_add_test(tc, fail_run_touch);
 	tcase_add_test(tc, fail_run_touch_small);
 	tcase_add_test(tc, fail_run_state);
-	tcase_add_test(tc, fail_run_decode);
+	if (!unit_on_intel())		/* where the CPU tells the length */
+		tcase_add_test(tc, fail_run_decode);
 	tcase_add_test(tc, fail_run_pvclock);
 	tcase_add_test(tc, fail_protect);
 	tcase_add_test(tc, fail_protect_small);

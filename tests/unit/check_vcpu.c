@@ -334,16 +334,21 @@ END_TEST
 START_TEST(f9_cpl)
 {
 	struct vcpu_reg_state r;
+	int i;
 
 	unit_long(&r);
+	r.vrs_sregs[VCPU_REGS_CS].vsi_ar |= 0x60;
 	r.vrs_sregs[VCPU_REGS_SS].vsi_ar |= 0x60;
 	ck_assert_int_eq(unit_reset(id, 0, &r), 0);
 	run_to_end(NONE);
 	ck_assert_int_eq(u.exit.cpl, 3);
-	ck_assert_uint_eq(fake_last()->vmcb[VS_CPL], 3);
+	if (!unit_intel)
+		ck_assert_uint_eq(fake_last()->vmcb[VS_CPL], 3);
 	unit_real(&r);
 	r.vrs_crs[VCPU_REGS_CR0] = 0x11;
 	r.vrs_gprs[VCPU_REGS_RFLAGS] = 0x20002;		/* virtual 8086 */
+	for (i = VCPU_REGS_CS; i <= VCPU_REGS_SS; i++)
+		r.vrs_sregs[i].vsi_ar = 0xf3;
 	ck_assert_int_eq(unit_reset(id, 0, &r), 0);
 	run_to_end(NONE);
 	ck_assert_int_eq(u.exit.cpl, 3);
@@ -961,6 +966,7 @@ END_TEST
 /* --- A vendor that leaves state in the CPU --- */
 
 static unsigned int detached_on[8], ndetached;
+static void (*really_detach)(struct vcpu *);
 
 static void
 note_detach(struct vcpu *w)
@@ -968,6 +974,8 @@ note_detach(struct vcpu *w)
 	fake_assert_context("vcpu_detach", false, false, true);
 	ck_assert_ptr_eq(w, v);
 	detached_on[ndetached++] = host_cpu_self();
+	if (really_detach != NULL)
+		really_detach(w);
 }
 
 /* It is told on the CPU the VCPU leaves, before it runs on another. */
@@ -977,6 +985,7 @@ START_TEST(f10_detach)
 	const struct hv_ops *was = hv;
 
 	ops = *hv;
+	really_detach = ops.vcpu_detach;
 	ops.vcpu_detach = note_detach;
 	hv = &ops;
 	ndetached = 0;

@@ -457,14 +457,15 @@ rights(uint32_t id, uint64_t gpa)
 START_TEST(f20_exact)
 {
 	uint32_t id = unit_create(2 * MIB, 1);
-	int prot;
+	int prot, want;
 
 	for (prot = 1; prot <= 7; prot++) {
 		if (prot == 2)
 			continue;
+		want = hv->npt->exec_only && prot == 4 ? prot : prot | 1;
 		ck_assert_int_eq(unit_protect(id, 0x3000, 0x2000, prot), 0);
-		ck_assert_int_eq(rights(id, 0x3000), prot | 1);
-		ck_assert_int_eq(rights(id, 0x4fff), prot | 1);
+		ck_assert_int_eq(rights(id, 0x3000), want);
+		ck_assert_int_eq(rights(id, 0x4fff), want);
 		ck_assert_int_eq(rights(id, 0x2fff), -1);
 		ck_assert_int_eq(rights(id, 0x5000), -1);
 	}

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # run.sh DIR SUITE... - runs the suites that stand in DIR and ends with a
-# total. Fails if a test failed, a program died, or nothing ran.
+# total. SUITE@intel: on the fake Intel CPUs. Fails if a test failed, a program
+# died, or nothing ran.
 set -u
 
 dir=$1
@@ -14,12 +15,17 @@ for suite; do
 	log=$dir/$suite.log
 	tap=$dir/$suite.$$.tap
 	: >"$tap"
-	CK_TAP_LOG_FILE_NAME=$tap "$dir/$suite" >"$log" 2>&1
+	case $suite in
+	*@*) cpu=${suite#*@} ;;
+	*) cpu=amd ;;
+	esac
+	UNIT_CPU=$cpu CK_TAP_LOG_FILE_NAME=$tap "$dir/${suite%@*}" \
+	    >"$log" 2>&1
 	status=$?
 	p=$(grep -c '^ok ' "$tap")
 	f=$(grep -c '^not ok ' "$tap")
 	pass=$((pass + ${p:-0})) fail=$((fail + ${f:-0}))
-	printf '%-16s %4d passed %4d failed\n' "$suite" "${p:-0}" "${f:-0}"
+	printf '%-20s %4d passed %4d failed\n' "$suite" "${p:-0}" "${f:-0}"
 	if [ "$status" -ne 0 ] || [ "${p:-0}" -eq 0 ]; then
 		bad="$bad $suite"
 		grep '^not ok ' "$tap" | head -n 40

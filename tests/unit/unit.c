@@ -39,6 +39,14 @@ unit_detach(void)
 	fake_check_clean();
 }
 
+bool
+unit_on_intel(void)
+{
+	const char *cpu = getenv("UNIT_CPU");
+
+	return (cpu != NULL && strcmp(cpu, "intel") == 0);
+}
+
 void
 unit_boot(void)
 {
@@ -47,10 +55,27 @@ unit_boot(void)
 	slot = 0;
 	sem_init(&spinning, 0, 0);
 	fake_user_map(SLOT_BASE, NSLOTS * SLOT_SIZE, 0);
-	unit_intel = getenv("UNIT_CPU") != NULL &&
-	    strcmp(getenv("UNIT_CPU"), "intel") == 0;
+	unit_intel = unit_on_intel();
 	if (unit_intel)
 		fake_vmx_set();
+}
+
+bool
+unit_in_vmm_mode(unsigned int cpu)
+{
+	return (unit_intel ? fake_vmx_on(cpu) :
+	    (fake_msr_get(cpu, FAKE_MSR_EFER) & 0x1000) != 0);
+}
+
+void
+unit_refuse(unsigned int cpu, bool on)
+{
+	if (unit_intel)
+		fake_vmxon_fails(cpu, on);
+	else if (on)
+		fake_msr_ignore(cpu, FAKE_MSR_EFER);
+	else
+		fake_msr_set(cpu, FAKE_MSR_EFER, 0xd01);
 }
 
 static void

@@ -25,7 +25,10 @@ extern struct vmm_file *unit_file;	/* of the calling test */
  * UNIT_CPU=intel runs a suite on the fake Intel CPUs, where it can be asked
  * that of both: run.sh does. Exit reasons of unit_run() are SVM's then, too.
  */
-extern bool unit_intel;
+extern bool unit_intel;		/* since unit_boot() */
+bool	 unit_on_intel(void);	/* also before, when tests are added */
+bool	 unit_in_vmm_mode(unsigned int cpu);
+void	 unit_refuse(unsigned int cpu, bool); /* does not enter VMM mode */
 
 Suite	*unit_suite(void);		/* of check_NAME.c */
 TCase	*unit_case(Suite *, const char *name);

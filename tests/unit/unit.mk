@@ -15,6 +15,9 @@ unit_DRIVER	:= $(patsubst src/vmm/%.c,%,$(wildcard src/vmm/*.c))
 unit_FAKE	:= $(patsubst tests/unit/fake/%.c,%,\
 		   $(wildcard tests/unit/fake/*.c))
 unit_SUITES	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
+# Those that ask for no vendor run once more on the fake Intel CPUs.
+unit_BOTH	:= check_exit check_fail check_run check_vcpu check_vm check_vmm
+unit_RUNS	:= $(unit_SUITES) $(addsuffix @intel,$(unit_BOTH))
 unit_HEADERS	:= $(wildcard src/vmm/*.h src/vmm/*.def include/*.h \
 		   tests/unit/*.h tests/unit/fake/*.h)
 # The fake <insn.h> and <hostdep.h> come before the driver's own.
@@ -40,7 +43,7 @@ unit_COVBIN	:= $(addprefix $(unit_COV)/,$(unit_SUITES))
 unit-build: $(unit_BIN) $(BUILD)/unit/abi.ok
 
 unit-run: unit-build
-	@tests/unit/run.sh $(BUILD)/unit $(unit_SUITES)
+	@tests/unit/run.sh $(BUILD)/unit $(unit_RUNS)
 
 $(BUILD)/unit/obj/%.o: src/vmm/%.c $(unit_HEADERS)
 	@mkdir -p $(@D)
@@ -94,5 +97,5 @@ $(unit_COV)/check_%: $(unit_COV)/obj/check_%.o $(unit_COVOBJ)
 
 unit-coverage: $(unit_COVBIN)
 	@find $(unit_COV) -name '*.gcda' -delete
-	@tests/unit/run.sh $(unit_COV) $(unit_SUITES)
+	@tests/unit/run.sh $(unit_COV) $(unit_RUNS)
 	@tests/unit/coverage.sh $(unit_COV)/obj $(BUILD)/coverage

@@ -159,7 +159,10 @@ fake_step_fn	fake_do_shadow;		/* arg: shadow from now on */
 
 void	 fake_relax(unsigned int *n);	/* once a turn in a step that spins */
 
-/* Nested paging. 1 R, 2 W, 4 X as NPT_*. false: exited with #NPF. */
+/*
+ * Nested paging. 1 R, 2 W, 4 X as NPT_*. false: exited with #NPF, or with an
+ * EPT violation.
+ */
 bool	 fake_access(struct fake_guest *, uint64_t gpa, int access,
 	    uint64_t *hpa);
 bool	 fake_walk(uint64_t n_cr3, uint64_t gpa, uint64_t *hpa, int *rights,

@@ -218,6 +218,8 @@ fake_walk(uint64_t n_cr3, uint64_t gpa, uint64_t *hpa, int *rights,
 	uint64_t table = n_cr3, e, size;
 	int level, r = 1 | 2 | 4;
 
+	if (fake_is_vmx())
+		return (fake_ept_walk(n_cr3, gpa, hpa, rights, leaf));
 	for (level = 3; level >= 0; level--) {
 		if (!fake_kernel_range(table, PAGE_SIZE_4K))
 			fake_die("nested table at %#llx",

@@ -107,6 +107,7 @@ static const struct {
 	{ FAKE_MSR_TRUE_PROC, 0xf7f9fffe04006172 },
 	{ FAKE_MSR_TRUE_EXIT, 0x007fefff00036dfb },
 	{ FAKE_MSR_TRUE_ENTRY, 0x0000d3ff000011fb },
+	{ FAKE_MSR_ARCH, 0x40 },
 	{ 0x1a0, 0x850089 },
 };
 
@@ -133,8 +134,8 @@ fake_vmx_reset(void)
 }
 
 /*
- * "GenuineIntel", VMX and no SVM. The other features are those of the AMD
- * CPUs here, so that a suite that asks for neither sees the same guest.
+ * "GenuineIntel", VMX and no SVM. Unlike a Haswell it may have large pages
+ * executable (PSCHANGE_MC_NO), as the AMD CPUs here.
  */
 void
 fake_vmx_set(void)
@@ -149,9 +150,11 @@ fake_vmx_set(void)
 	fake_cpuid_set(0, 0, r[0], 0x756e6547, 0x6c65746e, 0x49656e69);
 	fake_cpuid_get(1, 0, r);
 	fake_cpuid_set(1, 0, 0x306c3, r[1], r[2] | 0x20, r[3]);
+	fake_cpuid_get(7, 0, r);
+	fake_cpuid_set(7, 0, r[0], r[1], r[2], r[3] | 1u << 29);
 	fake_cpuid_set(0x80000000, 0, 0x80000008, 0, 0, 0);
 	fake_cpuid_get(0x80000001, 0, r);
-	fake_cpuid_set(0x80000001, 0, 0, 0, r[2] & ~0x4u, r[3]);
+	fake_cpuid_set(0x80000001, 0, 0, 0, r[2] & 0x121, r[3] & 0x2c100800);
 	fake_cpuid_set(0x8000000a, 0, 0, 0, 0, 0);
 	for (i = 0; i < sizeof(amd) / sizeof(amd[0]); i++)
 		fake_msr_remove(amd[i]);

@@ -138,6 +138,7 @@ enum { VX_ES, VX_CS, VX_SS, VX_DS, VX_FS, VX_GS, VX_LDTR, VX_TR, VX_NSEGS };
 /* --- Set-up --- */
 
 #define FAKE_MSR_FEATURE	0x3au
+#define FAKE_MSR_ARCH		0x10au
 #define FAKE_MSR_BASIC		0x480u
 #define FAKE_MSR_PIN		0x481u
 #define FAKE_MSR_PROC		0x482u
