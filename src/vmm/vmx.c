@@ -808,7 +808,9 @@ vmx_load_event(struct vmx_vcpu *s)
 /*
  * The shadow, and the single step that waits behind it. The driver ends a
  * shadow and never begins one. A client may have changed IF and TF meanwhile:
- * a shadow of STI needs IF, and with TF a step must be pending.
+ * a shadow of STI needs IF, and with TF a step must be pending. The step would
+ * come before the instruction that the shadow covers if TF is new: that of
+ * MOV SS holds it back as well.
  *	SDM Vol. 3C 26.3.1.5 "Checks on Guest Non-Register State"
  */
 static void
@@ -821,6 +823,9 @@ vmx_load_shadow(struct vcpu *v, struct vmx_vcpu *s)
 		blocked &= ~(BLOCKED_STI | BLOCKED_MOV_SS);
 	if ((rflags & RFLAGS_IF) == 0)
 		blocked &= ~BLOCKED_STI;
+	if ((rflags & ~s->rflags & RFLAGS_TF) != 0 &&
+	    (blocked & BLOCKED_STI) != 0)
+		blocked ^= BLOCKED_STI | BLOCKED_MOV_SS;
 	if (blocked != s->blocked)
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, blocked);
 	pending = vmcs_read(VMCS_PENDING_DEBUG) & ~DR6_BS;
