@@ -88,7 +88,7 @@ static struct npt_format vmx_npt_format = {
 	.r = 0x1,
 	.w = 0x2,
 	.x = 0x4,
-	.present = 0x7,
+	.present = 0x7 | EPT_IGNORED,	/* X alone, and that withheld */
 };
 
 /*
