@@ -170,12 +170,19 @@ range(void)
 static void
 whole_large(void)
 {
-	struct client_vm *v = accessor(TARGET + 0x1ff000, WRITE);
+	static const int prot[] = { R, X };
+	struct client_vm *v;
+	size_t i;
 
-	protect(v, TARGET, 0x200000, R);
-	forbidden(v, 0);
-	protect(v, TARGET + 0x1ff000, PAGE, R | W);
-	allowed(v);
+	for (i = 0; i < NELEM(prot); i++) {
+		note("rights %d", prot[i]);
+		v = accessor(TARGET + 0x1ff000, WRITE);
+		protect(v, TARGET, 0x200000, prot[i]);
+		forbidden(v, 0);
+		protect(v, TARGET + 0x1ff000, PAGE, R | W);
+		allowed(v);
+		client_destroy(v);
+	}
 }
 
 static void
