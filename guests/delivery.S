@@ -3,7 +3,8 @@
  * delivery - an event whose delivery touches pages that are not there yet.
  *
  * Exercises: event ARG 0 (0 #UD, 1 RDMSR 0xdead, 2 INT 0x80, 3 #PF, 4 an
- *	interrupt, 5 INT3, 6 INT1) with RSP = ARG 1 and the IDT moved to ARG 2 (0: stays).
+ *	interrupt, 5 INT3, 6 INT1) with RSP = ARG 1 and the IDT moved to
+ *	ARG 2 (0: stays).
  * Expected exits: OUT 0x70 before the event, where the client copies the IDT
  *	and takes rights away; whatever the delivery meets; then VALUE of the
  *	vector, the error code, the saved RIP less that of the event, and how

@@ -139,6 +139,7 @@ shadow_if(void)
 static void
 shadow_tf(void)
 {
+	set_tf(STI);
 	set_tf(MOV_SS);
 }
 
