@@ -261,6 +261,35 @@ extended(void)
 	CHECK_EQ(g.c, 0);
 }
 
+/* MISC_ENABLE bit 22, for systems that cannot take leaves beyond 2. */
+static void
+limit(void)
+{
+	static const uint32_t hidden[] = { 3, 4, 7, 0xd, 0x40000000,
+	    0x40000001, 0x7fffffff };
+	struct client_vm *v = new_guest("cpuid", NULL);
+	struct leaf one = guest_leaf(v, 1, 0), ext, l;
+	struct vcpu_reg_state vrs;
+	size_t i;
+
+	ext = guest_leaf(v, 0x80000001, 0);
+	CHECK_EQ(client_ioc_readregs(v->fd, v->id, 0, VM_RWREGS_MSRS, &vrs),
+	    0);
+	vrs.vrs_msrs[VCPU_REGS_MISC_ENABLE] = 1UL << 22;
+	CHECK_EQ(client_ioc_writeregs(v->fd, v->id, 0, VM_RWREGS_MSRS, &vrs),
+	    0);
+	for (i = 0; i < NELEM(hidden) && !client_is_svm(); i++)
+		zero(v, hidden[i], 0);
+	l = guest_leaf(v, 0x40000000, 0);
+	CHECK_EQ(l.b, client_is_svm() ? CPUID_EBX_40000000 : 0);
+	l = guest_leaf(v, 1, 0);
+	is(l, one.a, one.b, one.c, one.d);
+	l = guest_leaf(v, 0x80000001, 0);
+	is(l, ext.a, ext.b, ext.c, ext.d);
+	CHECK_EQ(client_start(v, GUEST_LONG), 0);
+	CHECK_EQ(guest_leaf(v, 0x40000000, 0).b, CPUID_EBX_40000000);
+}
+
 const struct clause exit_cpuid[] = {
 	{ "F13.signature", "0x40000000: OpenBSDVMM58, last leaf 0x40000001",
 	    LAYER_EXIT, FIX, signature, NULL },
@@ -282,5 +311,7 @@ const struct clause exit_cpuid[] = {
 	    LAYER_EXIT, FIX, clamp, NULL },
 	{ "F24.extended", "0x80000000 to 0x80000008",
 	    LAYER_EXIT, FIX, extended, NULL },
+	{ "4.3.limit", "MISC_ENABLE bit 22 hides what is beyond leaf 2",
+	    LAYER_EXIT, MATCH, limit, "SVM: no such bit" },
 	CLAUSE_END
 };

@@ -118,6 +118,26 @@ execute_only(void)
 	run_done(v);
 }
 
+/* An instruction of which the second page may not be executed. */
+static void
+fetch_across(void)
+{
+	uint64_t args[8] = { TARGET - 1, CALL };
+	struct client_vm *v = new_guest("access", args);
+
+	v->mem[TARGET - 1] = 0x89;	/* MOV EAX, ECX; RET */
+	v->mem[TARGET] = 0xc8;
+	v->mem[TARGET + 1] = 0xc3;
+	protect(v, TARGET, PAGE, R | W);
+	forbidden(v, TARGET - 1);
+	protect(v, TARGET, PAGE, R | X);
+	protect(v, TARGET - PAGE, PAGE, R);
+	forbidden(v, TARGET - 1);
+	protect(v, TARGET - PAGE, PAGE, X);
+	CHECK_EQ(run_value(v), CALL);
+	run_done(v);
+}
+
 /* The page was mapped, and large, before the right went. */
 static void
 after_touch(void)
@@ -335,6 +355,8 @@ const struct clause exit_protect[] = {
 	    "READ is implied: on SVM always, on VMX by WRITE" },
 	{ "F20.execute", "execute-only code cannot read itself",
 	    LAYER_EXIT, FIX, execute_only, "SVM: READ is implied" },
+	{ "F20.fetch", "an instruction across two pages needs both",
+	    LAYER_EXIT, FIX, fetch_across, NULL },
 	{ "F20.one-page", "one page of a large one loses a right, and no other",
 	    LAYER_EXIT, FIX, after_touch, NULL },
 	{ "F20.range", "the pages of the range, and not their neighbours",
