@@ -281,6 +281,7 @@ window_writeregs(void)
 	/* TCG: one NOP runs in the shadow of the host's own STI. */
 	CHECK_EQ(gpr(v, VCPU_REGS_RIP), rip + (under_tcg() ? 1 : 0));
 	set_gpr(v, VCPU_REGS_RFLAGS, flags);
+	set_gpr(v, VCPU_REGS_RIP, rip);
 	run_to(v, NO_IRQ, CLIENT_WINDOW);
 	CHECK_EQ(gpr(v, VCPU_REGS_RIP), gpr(v, VCPU_REGS_RBX));
 	set_gpr(v, VCPU_REGS_RFLAGS, flags);
