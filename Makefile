@@ -44,6 +44,14 @@ LOCKED	= mkdir -p $(BUILD) && flock $(BUILD)/.lock $(MAKE) -s \
 	  --no-print-directory $(JOBS)
 DEPS	= mkdir -p $(BUILD) && flock $(BUILD)/.deps tools/deps.sh install
 EMU	= $(PYTHON) tools/emu.py --build $(BUILD)
+
+# CPU=amd or CPU=intel: the back end, and what it needs installed.
+CPU	?= amd
+BACKEND	= $(or $(BACKEND_$(CPU)),$(error CPU=$(CPU): say CPU=amd or CPU=intel))
+BACKEND_amd   := metal-svm
+BACKEND_intel := metal-vmx
+NEEDS_metal-svm := run
+NEEDS_metal-vmx := bochs
 PYTEST	= VMM_BUILD=$(BUILD) $(PYTHON) -m pytest \
 	  -c tests/integration/pytest.ini tests/integration
 
@@ -57,22 +65,28 @@ help: ## this list
 all: $(METAL) $(CLIENTS) $(guests_BIN)
 
 .PHONY: run
-run: ## boots the metal host in QEMU; one guest per ioctl
-	@$(DEPS) run
+run: ## boots the metal host; one guest per ioctl; CPU=intel: in Bochs
+	@$(DEPS) $(NEEDS_$(BACKEND))
 	+@$(LOCKED) all
-	@$(EMU) run -- vmctl tour
+	@$(EMU) run --backend $(BACKEND) -- vmctl tour
 
 .PHONY: shell
 shell: ## a prompt with one command per ioctl, on the serial line
-	@$(DEPS) run
+	@$(DEPS) $(NEEDS_$(BACKEND))
 	+@$(LOCKED) all
-	@$(EMU) shell -- vmctl shell
+	@$(EMU) shell --backend $(BACKEND) -- vmctl shell
 
 .PHONY: gdb
 gdb: ## GDB, stopped before the first VMRUN; BATCH=1: a session by itself
 	@$(DEPS) gdb
 	+@$(LOCKED) all
 	@$(EMU) gdb $(if $(BATCH),--batch) -- vmctl tour
+
+.PHONY: bochs
+bochs: ## Bochs's debugger before the first VMLAUNCH; BATCH=1: by itself
+	@$(DEPS) bochs
+	+@$(LOCKED) all
+	@$(EMU) bochs $(if $(BATCH),--batch) -- vmctl tour
 
 .PHONY: check
 check: ## every test, unit and integration; T=name: only these

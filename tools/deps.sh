@@ -20,14 +20,15 @@ table() {
 	run cpio cmd cpio boot archive
 	run python3 cmd /usr/bin/python3 starts and ends emulators
 	run qemu-system-x86 cmd qemu-system-x86_64 emulates AMD SVM
+	bochs bochs cmd bochs emulates Intel VMX
+	bochs bochsbios file /usr/share/bochs/BIOS-bochs-latest Bochs's BIOS
+	bochs vgabios file /usr/share/vgabios/vgabios.bin Bochs's VGA BIOS
+	bochs bochs-term glob /usr/lib/*/bochs/*/libbx_term_gui.so Bochs, no X
 	check check file /usr/include/check.h unit tests
 	check pkg-config cmd pkg-config unit tests
 	check python3-pytest py pytest integration tests
-	check bochs cmd bochs boots the disk image
-	check bochsbios file /usr/share/bochs/BIOS-bochs-latest Bochs's BIOS
-	check vgabios file /usr/share/vgabios/vgabios.bin Bochs's VGA BIOS
-	check bochs-term glob /usr/lib/*/bochs/*/libbx_term_gui.so Bochs, no X
-	check gdb cmd gdb make gdb, and its test
+	check seabios file /usr/share/seabios/bios.bin another BIOS for Bochs
+	gdb gdb cmd gdb make gdb, and its test
 	lint clang cmd clang second compiler
 	lint clang-format cmd clang-format layout of new code
 	lint shellcheck cmd shellcheck shell scripts
@@ -42,12 +43,13 @@ table() {
 needs() {
 	case $1 in
 	run)	echo run ;;
-	check)	echo run check ;;
-	gdb)	echo run check ;;
-	lint)	echo run check lint ;;
+	bochs)	echo run bochs ;;
+	check)	echo run bochs gdb check ;;
+	gdb)	echo run gdb ;;
+	lint)	echo run bochs gdb check lint ;;
 	book)	echo book ;;
-	cover)	echo run check cover ;;
-	all)	echo run check lint book cover ;;
+	cover)	echo run bochs gdb check cover ;;
+	all)	echo run bochs gdb check lint book cover ;;
 	*)	echo "deps.sh: no group '$1'" >&2; exit 2 ;;
 	esac
 }

@@ -3,8 +3,9 @@
 """Starts the host in an emulator, and always ends it.
 
     emu.py run   [--backend B] [--limit S] [--log FILE] -- CLIENT [ARG]...
-    emu.py shell -- CLIENT [ARG]...     the serial line is this terminal
-    emu.py gdb   [--batch] -- CLIENT [ARG]...
+    emu.py shell [--backend B] -- CLIENT [ARG]...    the serial line is here
+    emu.py gdb   [--batch] -- CLIENT [ARG]...        QEMU, and GDB attached
+    emu.py bochs [--batch] -- CLIENT [ARG]...        Bochs's own debugger
 
 As a module: run() gives a Result for the tests and for the mutants.
 
@@ -23,40 +24,66 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+import tty
 from dataclasses import dataclass, field
+
+TOOLS = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(TOOLS.parent / "src/host/metal"))
+import mkimage  # noqa: E402  (found by the line above)
 
 # Exit statuses of this program where the client's own is not known.
 TIMEOUT, FAULT, EMULATOR = 124, 125, 126
 
+ISA_DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
+SEABIOS = "/usr/share/seabios/bios.bin"
+
+
+# What `make bochs` says first: the debugger cannot print a text of ours.
+NEXT_VMLAUNCH = """\
+Bochs stops before the first VMLAUNCH. Type next:
+
+  s                 across VMLAUNCH, onto the guest's first instruction
+                    (no page is mapped yet, so Bochs cannot show it)
+  r, sreg, creg     now they are the guest's registers
+  c                 on, to the exit: Caught VMEXIT, at vmx_exit_point
+  show "cpu0.VMX"   controls, shadows and host state in the VMCS; vmcsptr
+  xp /1wx ADDRESS   of that + 0x918: exit reason, 0xd10: qualification,
+                    0x940: instruction length, 0xe88: the guest's RIP
+  vmexitbp          stop at exits no more; again: stop
+  lb 0x8013         stop behind the first instruction; then c, r, and:
+  x /8bx 0x8010     the guest's memory, through its page tables and EPT
+  page 0x8010       that walk, EPT first
+  u 0x8010 0x8020   the same, disassembled
+  q                 the end
+
+The host's console is in {console}.
+"""
+
+
+@dataclass
+class Backend:
+    """One way to run the suite: an emulator, and the CPU it shows."""
+    name: str
+    vendor: str                 # "svm" or "vmx"
+    emulator: str               # "qemu" or "bochs"
+    model: str                  # as that emulator names it
+    bios: str = "/usr/share/bochs/BIOS-bochs-latest"    # Bochs's
+    line: int = 1000            # bytes of client and arguments, at most
+
+
 # EPYC has SVM and nested paging under TCG. The features switched off are
 # those TCG lacks: QEMU would print a warning for each.
-QEMU_CPU = ("EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,"
-            "-osvw,-topoext,-nrip-save,-xsavec")
-ISA_DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
-
-BOCHSRC = """\
-plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, parallel=0, \
-serial=1, iodebug=1
-config_interface: textconfig
-display_library: term
-memory: guest={memory}, host={memory}
-romimage: file=/usr/share/bochs/BIOS-bochs-latest
-vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model={model}, count=1, ips=1000000, reset_on_triple_fault=0
-ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=disk, path={image}, mode=flat, cylinders={cylinders}, \
-heads=16, spt=63
-boot: disk
-com1: enabled=1, mode=file, dev={serial}
-clock: sync=none, time0=1
-log: {log}
-panic: action=fatal
-error: action=ignore
-info: action=ignore
-debug: action=ignore
-magic_break: enabled=1
-"""
+BACKENDS = {b.name: b for b in [
+    Backend("metal-svm", "svm", "qemu",
+            "EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,"
+            "-osvw,-topoext,-nrip-save,-xsavec"),
+    Backend("metal-vmx", "vmx", "bochs", "corei7_haswell_4770",
+            line=mkimage.CMDLINE_MAX - len("metal ")),
+    Backend("metal-svm-bochs", "svm", "bochs", "ryzen",
+            line=mkimage.CMDLINE_MAX - len("metal ")),
+]}
 
 
 @dataclass
@@ -81,7 +108,7 @@ class Result:
 
 @dataclass
 class Job:
-    """What to run: a client with its arguments, in a back end."""
+    """What to run: a client with its arguments."""
     build: pathlib.Path
     args: list = field(default_factory=list)
     memory: int = 64            # MiB
@@ -93,17 +120,26 @@ class Job:
     tmp: pathlib.Path = None
 
 
-def qemu_argv(job, serial="stdio"):
+def disk_image(job):
+    """A disk of this run's own, with its client and arguments."""
+    image = bytearray((job.build / "metal/vmm.img").read_bytes())
+    if job.args:
+        mkimage.set_cmdline(image, " ".join(job.args))
+    path = job.tmp / "disk.img"
+    path.write_bytes(image)
+    return path
+
+
+def qemu_argv(job, model, serial="stdio"):
     """QEMU, silent, and the same instruction for instruction each time."""
-    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", QEMU_CPU,
+    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", model,
             "-m", str(job.memory), "-nodefaults", "-vga", "none",
             "-display", "none", "-no-reboot", "-monitor", "none",
             "-icount", "shift=0,sleep=off", "-device", ISA_DEBUG_EXIT]
     argv += ["-serial", serial]
     metal = job.build / "metal"
     if job.disk:
-        argv += ["-drive", f"file={metal / 'vmm.img'},format=raw,if=ide,"
-                 "snapshot=on"]
+        argv += ["-drive", f"file={disk_image(job)},format=raw,if=ide"]
     else:
         argv += ["-kernel", str(metal / "vmm.elf32"),
                  "-initrd", str(metal / "boot.cpio"),
@@ -127,47 +163,56 @@ def qemu_decode(result, code):
         result.why = f"the client exited {result.status}"
 
 
-def bochs_argv(job, model):
-    """Bochs from the disk image, serial line to a file, no window."""
-    image = job.tmp / "disk.img"
-    shutil.copy(job.build / "metal" / "vmm.img", image)
-    cylinder = 16 * 63 * 512
-    cylinders = -(-image.stat().st_size // cylinder)
-    os.truncate(image, cylinders * cylinder)
+class Serial:
+    """The serial line of Bochs: a pipe, or where somebody types a pseudo
+    terminal, on which Bochs does not wait when it is full."""
+
+    def __init__(self, typed):
+        if typed:
+            self.fd, self.far = os.openpty()
+            tty.setraw(self.far)
+            self.option = f"mode=term, dev={os.ttyname(self.far)}"
+        else:
+            self.fd, self.far = os.pipe()
+            self.option = f"mode=file, dev=/dev/fd/{self.far}"
+
+    def close(self):
+        os.close(self.fd)
+        os.close(self.far)
+
+
+def bochs_argv(backend, job, serial, script="c\nq\n"):
+    """Bochs with the disk image, its debugger told to continue."""
+    disk = disk_image(job)
     rc = job.tmp / "bochsrc"
-    rc.write_text(BOCHSRC.format(
-        memory=job.memory, model=model, image=image, cylinders=cylinders,
-        serial=job.tmp / "serial", log=job.tmp / "bochs.log"))
-    (job.tmp / "debug").write_text("c\nq\n")
+    template = (TOOLS / "bochs/bochsrc").read_text().replace("\\\n", "")
+    rc.write_text(template.format(
+        memory=job.memory, model=backend.model, bios=backend.bios, disk=disk,
+        cylinders=disk.stat().st_size // mkimage.CYLINDER, serial=serial,
+        log=job.tmp / "bochs.log"))
+    (job.tmp / "script").write_text(script)
     return ["bochs", "-q", "-unlock", "-f", str(rc),
-            "-rc", str(job.tmp / "debug")]
+            "-rc", str(job.tmp / "script")]
 
 
-def bochs_decode(result, code):
+def bochs_decode(result):
     """Bochs has one way to end from inside, the same for every status; the
     host says on the serial line which it was."""
-    m = re.search(r"^metal: exit (\d+)$", result.log, re.M)
-    if m:
+    m = re.search(r"^metal: exit (\S+)$", result.log, re.M)
+    said = re.search(r"following message:\n(.*)", result.errors)
+    if m and m[1] == "fault":
+        result.why = "a fault in the host"
+    elif m:
         result.status = int(m[1])
         result.why = f"the client exited {result.status}"
     else:
-        result.why = f"Bochs exited {code}"
+        result.why = f"Bochs ended: {said[1] if said else 'no reason given'}"
 
 
-@dataclass
-class Backend:
-    """One way to run the suite. `model` is for emulators that need one."""
-    name: str
-    vendor: str                 # "svm" or "vmx"
-    emulator: str               # "qemu" or "bochs"
-    model: str = ""
-    suite: bool = True          # conform runs here
-
-
-BACKENDS = {b.name: b for b in [
-    Backend("metal-svm", "svm", "qemu"),
-    Backend("metal-svm-bochs", "svm", "bochs", "ryzen", suite=False),
-]}
+def bochs_said(text):
+    """What Bochs printed, without its chatter about plugins and files."""
+    return "".join(line + "\n" for line in text.splitlines() if line
+                   and not re.match(r"\d{11}i\[|Bochs connected to", line))
 
 
 def time_limit(seconds):
@@ -191,70 +236,88 @@ def end(process):
     process.wait()
 
 
-def communicate(process, job, deadline, echo):
+# What runs now, with its temporary directory.
+running = {}
+
+
+def abandon():
+    """Ends every run of this program: for a signal that ends it at once."""
+    for process, tmp in list(running.items()):
+        end(process)
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+def start(argv, errors, serial=None, stdin=subprocess.DEVNULL):
+    """An emulator in a process group of its own. What it prints goes to a
+    pipe, or if there is a serial line apart, to `errors` with the rest."""
+    return subprocess.Popen(
+        dies_with_parent(argv), stdin=stdin, stderr=errors,
+        stdout=errors if serial else subprocess.PIPE, start_new_session=True,
+        pass_fds=(serial.far,) if serial else (),
+        env={**os.environ, "TERM": "xterm"})
+
+
+def communicate(process, fds, job, deadline, echo):
     """Types what there is to type, and reads to the end or to the deadline.
 
-    Returns (bytes, late). A PC drops what is typed before it listens, so
-    typing waits for the prompt. Bochs has its serial line in a file.
+    `fds` is where to read and where to write. Returns (bytes, late). A PC
+    drops what is typed before it listens, so typing waits for the prompt.
     """
-    out = b""
-    serial = job.tmp / "serial"
-    fd, to_type = process.stdout.fileno(), job.stdin
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return out, True
-        if to_type and job.prompt in out:
-            process.stdin.write(to_type)
-            process.stdin.flush()
-            to_type = b""
-        if job.until and (job.until in out or serial.exists()
-                          and job.until in serial.read_bytes()):
-            end(process)
-            return out, False
-        if not select.select([fd], [], [], min(left, 0.5))[0]:
-            continue
-        data = os.read(fd, 65536)
-        if not data:
-            return out, False
-        out += data
-        if echo:
-            sys.stdout.write(data.decode(errors="replace").replace("\r", ""))
-            sys.stdout.flush()
+    out, to_type = b"", job.stdin
+    gone = os.pidfd_open(process.pid)
+    try:
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return out, True
+            if to_type and job.prompt in out:
+                os.write(fds[1], to_type)
+                to_type = b""
+            if job.until and job.until in out:
+                end(process)
+                return out, False
+            ready = select.select([fds[0], gone], [], [], left)[0]
+            data = os.read(fds[0], 65536) if fds[0] in ready else b""
+            if ready and not data:
+                return out, False
+            out += data
+            if echo and data:
+                text = data.decode(errors="replace").replace("\r", "")
+                sys.stdout.write(text)
+                sys.stdout.flush()
+    finally:
+        os.close(gone)
 
 
 def run(backend, job, limit=60, echo=False):
     """Runs a job to its end or its time limit. Never leaves a process."""
     job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
-    process = None
+    process = serial = None
     started = time.monotonic()
     try:
         if backend.emulator == "qemu":
-            argv = qemu_argv(job)
+            result = Result(qemu_argv(job, backend.model))
         else:
-            argv = bochs_argv(job, backend.model)
-        result = Result(argv)
-        with open(job.tmp / "stderr", "wb") as stderr:
+            serial = Serial(bool(job.stdin))
+            result = Result(bochs_argv(backend, job, serial.option))
+        with open(job.tmp / "errors", "wb") as errors:
             try:
-                process = subprocess.Popen(
-                    dies_with_parent(argv), stderr=stderr,
-                    stdin=subprocess.PIPE if job.stdin
-                    else subprocess.DEVNULL,
-                    stdout=subprocess.PIPE, start_new_session=True,
-                    env={**os.environ, "TERM": "xterm"})
+                process = start(result.argv, errors, serial, subprocess.PIPE
+                                if job.stdin and not serial
+                                else subprocess.DEVNULL)
             except OSError as e:
-                result.why = f"cannot start {argv[0]}: {e.strerror}"
+                result.why = f"cannot start {result.argv[0]}: {e.strerror}"
                 return result
+        running[process] = job.tmp
+        fds = [serial.fd] * 2 if serial else \
+            [f and f.fileno() for f in (process.stdout, process.stdin)]
         out, result.timed_out = communicate(
-            process, job, started + time_limit(limit),
-            echo and backend.emulator == "qemu")
+            process, fds, job, started + time_limit(limit), echo)
         if result.timed_out:
             end(process)
         code = process.wait()
-        result.errors = (job.tmp / "stderr").read_text(errors="replace")
-        if backend.emulator == "bochs":
-            serial = job.tmp / "serial"
-            out = serial.read_bytes() if serial.exists() else b""
+        result.errors = bochs_said(
+            (job.tmp / "errors").read_text(errors="replace"))
         result.log = out.decode(errors="replace").replace("\r", "")
         if result.timed_out:
             result.why = f"no end within {time_limit(limit):g} s"
@@ -262,17 +325,19 @@ def run(backend, job, limit=60, echo=False):
             result.why = "stopped, having printed what was waited for"
         elif code < 0:
             result.why = f"the emulator got signal {-code}"
-        elif backend.emulator == "qemu":
-            qemu_decode(result, code)
+        elif serial:
+            bochs_decode(result)
         else:
-            bochs_decode(result, code)
+            qemu_decode(result, code)
         return result
     finally:
         if process is not None:
             end(process)
-        shutil.rmtree(job.tmp, ignore_errors=True)
-        if process is not None:
+            running.pop(process, None)
             result.seconds = time.monotonic() - started
+        if serial:
+            serial.close()
+        shutil.rmtree(job.tmp, ignore_errors=True)
 
 
 def free_port():
@@ -293,12 +358,11 @@ def gdb_session(job, gdb_args, limit=None):
 
     Returns GDB's exit status; with a limit, its output too.
     """
-    scripts = pathlib.Path(__file__).parent / "gdb"
     job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
     port = free_port()
     job.extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
     serial = job.build / f"gdb-{os.getpid()}.log"
-    argv = qemu_argv(job, f"file:{serial}")
+    argv = qemu_argv(job, BACKENDS["metal-svm"].model, f"file:{serial}")
     process = subprocess.Popen(
         dies_with_parent(argv), stdin=subprocess.DEVNULL,
         start_new_session=True)
@@ -306,7 +370,7 @@ def gdb_session(job, gdb_args, limit=None):
            "-iex", "set pagination off", str(job.build / "metal/vmm.elf"),
            "-ex", "set tcp connect-timeout 20",
            "-ex", f"target remote 127.0.0.1:{port}",
-           "-x", str(scripts / "vmm.gdb"), *gdb_args]
+           "-x", str(TOOLS / "gdb/vmm.gdb"), *gdb_args]
     try:
         if limit is None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -324,12 +388,123 @@ def gdb_session(job, gdb_args, limit=None):
         serial.unlink(missing_ok=True)
 
 
-def shell(job):
+def symbols(elf):
+    """Addresses and names of the kernel, as Bochs reads them: the data too,
+    since it does not name what is behind the last symbol it knows."""
+    out = subprocess.run(["nm", "-n", elf], stdout=subprocess.PIPE,
+                         text=True, check=True).stdout
+    return re.sub(r"^(\w+) \w (\S+)$", r"\1 \2", out, flags=re.M)
+
+
+def bochs_session(job, script, limit=None, backend=BACKENDS["metal-vmx"]):
+    """Bochs's debugger, the kernel's symbols loaded: does what `script` says
+    and then what is typed.
+
+    Returns Bochs's exit status; with a limit, what it printed too.
+    """
+    job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
+    console = job.build / f"bochs-{os.getpid()}.log"
+    names = job.tmp / "symbols"
+    names.write_text(symbols(job.build / "metal/vmm.elf"))
+    argv = bochs_argv(backend, job, f"mode=file, dev={console}",
+                      f'ldsym global "{names}"\n' + script)
+    env = {**os.environ, "TERM": os.environ.get("TERM", "xterm")}
+    process = None
+    try:
+        with open(job.tmp / "errors", "wb") as errors:
+            if limit is None:
+                print(NEXT_VMLAUNCH.format(console=console))
+                sys.stdout.flush()
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                process = subprocess.Popen(
+                    dies_with_parent(argv), stderr=errors, env=env)
+            else:
+                process = start(argv, errors)
+        out = b""
+        if limit is not None:
+            out, late = communicate(
+                process, [process.stdout.fileno(), None], job,
+                time.monotonic() + time_limit(limit), echo=False)
+            if late:
+                end(process)
+        status = process.wait()
+        said = (job.tmp / "errors").read_text(errors="replace")
+        if status != 0:
+            print(bochs_said(said), end="", file=sys.stderr)
+        return status, out.decode(errors="replace")
+    finally:
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+        shutil.rmtree(job.tmp, ignore_errors=True)
+        console.unlink(missing_ok=True)
+
+
+def pump(process, fd):
+    """Joins this terminal and the serial line `fd` until Ctrl-A X, or until
+    the emulator ends. Returns what the line said."""
+    here, out, held = sys.stdin.fileno(), b"", b""
+    saved = termios.tcgetattr(here) if os.isatty(here) else None
+    gone = os.pidfd_open(process.pid)
+    watched = [fd, gone, here]
+    try:
+        if saved:
+            tty.setraw(here)
+        while True:
+            ready = select.select(watched, [], [])[0]
+            if here in ready:
+                typed = os.read(here, 1024)
+                if not typed:
+                    watched.remove(here)
+                if saved and b"\x01x" in held + typed.lower():
+                    end(process)
+                    return out
+                held = typed[-1:]
+                os.write(fd, typed)
+            if fd in ready:
+                data = os.read(fd, 65536)
+                out += data
+                os.write(sys.stdout.fileno(), data)
+            elif gone in ready:
+                return out
+    finally:
+        os.close(gone)
+        if saved:
+            termios.tcsetattr(here, termios.TCSADRAIN, saved)
+
+
+def bochs_shell(backend, job):
+    """The serial line of Bochs on this terminal."""
+    job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
+    serial, process = Serial(True), None
+    try:
+        result = Result(bochs_argv(backend, job, serial.option))
+        with open(job.tmp / "errors", "wb") as errors:
+            process = start(result.argv, errors, serial)
+        out = pump(process, serial.fd)
+        result.log = out.decode(errors="replace").replace("\r", "")
+        if process.wait() == -signal.SIGKILL:   # Ctrl-A X
+            result.status = 0
+        else:
+            result.errors = bochs_said(
+                (job.tmp / "errors").read_text(errors="replace"))
+            bochs_decode(result)
+        return result
+    finally:
+        if process is not None:
+            end(process)
+        serial.close()
+        shutil.rmtree(job.tmp, ignore_errors=True)
+
+
+def shell(backend, job):
     """The serial line on this terminal. QEMU stays in our process group:
     only the foreground group may read from the terminal."""
     if sys.stdin.isatty():
-        print("Ctrl-A X ends the emulator.")
-    result = Result(qemu_argv(job, "mon:stdio"))
+        print("Ctrl-A X ends the emulator.", flush=True)
+    if backend.emulator == "bochs":
+        return bochs_shell(backend, job)
+    result = Result(qemu_argv(job, backend.model, "mon:stdio"))
     process = subprocess.Popen(dies_with_parent(result.argv))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = process.wait()
@@ -342,49 +517,56 @@ def shell(job):
     return result
 
 
+def debug(opt, job):
+    """The verbs gdb and bochs, with a person or with a script."""
+    if opt.verb == "gdb":
+        session, args = gdb_session, []
+        batch = ["-batch", "-x", str(TOOLS / "gdb/batch.gdb")]
+    else:
+        session, args = bochs_session, (TOOLS / "bochs/vmm.rc").read_text()
+        batch = args + (TOOLS / "bochs/batch.rc").read_text()
+    if not opt.batch:
+        return session(job, args)[0]
+    code, out = session(job, batch, limit=60)
+    print(out, end="")
+    return code
+
+
 def main():
     parser = argparse.ArgumentParser(prog="emu.py")
     parser.add_argument("--build", default="build", type=pathlib.Path)
     sub = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("run", "shell", "gdb"):
+    for verb in ("run", "shell", "gdb", "bochs"):
         p = sub.add_parser(verb)
         p.add_argument("args", nargs="*")
         p.add_argument("--memory", default=64, type=int)
-        if verb == "run":
+        if verb in ("run", "shell"):
             p.add_argument("--backend", default="metal-svm",
                            choices=sorted(BACKENDS))
+        if verb == "run":
             p.add_argument("--limit", default=60, type=float)
             p.add_argument("--disk", action="store_true")
             p.add_argument("--log", type=pathlib.Path)
-        if verb == "gdb":
+        if verb in ("gdb", "bochs"):
             p.add_argument("--batch", action="store_true")
     opt = parser.parse_args()
     # So that `finally` runs when somebody ends us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     job = Job(opt.build, opt.args, opt.memory)
-    if opt.verb == "gdb":
-        scripts = pathlib.Path(__file__).parent / "gdb"
-        if not opt.batch:
-            return gdb_session(job, [])[0]
-        code, out = gdb_session(
-            job, ["-batch", "-x", str(scripts / "batch.gdb")], limit=60)
-        print(out, end="")
-        return code
+    if opt.verb in ("gdb", "bochs"):
+        return debug(opt, job)
+    backend = BACKENDS[opt.backend]
     if opt.verb == "shell":
-        result = shell(job)
+        result = shell(backend, job)
     else:
-        backend = BACKENDS[opt.backend]
-        job.disk = opt.disk or backend.emulator == "bochs"
+        job.disk = opt.disk
         result = run(backend, job, opt.limit, echo=True)
-        if backend.emulator == "bochs":
-            print(result.log, end="")
         if opt.log:
             opt.log.write_text(result.log)
     if result.status is not None:
         return result.status
     print(f"emu.py: {result.why}", file=sys.stderr)
-    if result.errors:
-        print(result.errors, end="", file=sys.stderr)
+    print(result.errors, end="", file=sys.stderr)
     if result.timed_out:
         return TIMEOUT
     return FAULT if result.why.startswith(("a fault", "the host")) \

@@ -36,6 +36,16 @@ def memory_image(elf):
     return pad(bytes(image), PAGE), entry
 
 
+def set_cmdline(image, args):
+    """Writes the client and its arguments into an image's configuration."""
+    # A multiboot command line begins with the kernel's own name.
+    cmdline = b"metal " + args.encode()
+    if len(cmdline) > CMDLINE_MAX:
+        raise ValueError(f"no room for a command line of {len(cmdline)} bytes")
+    at = SECTOR + 24
+    image[at:at + CMDLINE_MAX + 1] = cmdline.ljust(CMDLINE_MAX + 1, b"\0")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--kernel", required=True, type=pathlib.Path)
@@ -49,14 +59,10 @@ def main():
     archive = opt.archive.read_bytes()
     blob = pad(kernel + archive, SECTOR)
     module = LOAD + len(kernel)
-    # A multiboot command line begins with the kernel's own name.
-    cmdline = b"metal " + opt.cmdline.encode()
-    if len(cmdline) > CMDLINE_MAX:
-        raise SystemExit("the command line is too long")
     boot = bytearray(opt.mbr.read_bytes())
     struct.pack_into("<IIIIII", boot, SECTOR, len(blob) // SECTOR, entry,
                      module, module + len(archive), 0, 0)
-    boot[SECTOR + 24:SECTOR + 24 + len(cmdline)] = cmdline
+    set_cmdline(boot, opt.cmdline)
     opt.out.write_bytes(pad(bytes(boot) + blob, CYLINDER))
 
 
