@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * check_tlb.c - translations that outlive what they were made from. The fake
- * CPUs keep every nested translation, by CPU and ASID, until it is flushed;
- * no emulator does. A flush forgotten anywhere makes a guest reach a page, or
- * a right, that is no longer its own.
+ * CPUs keep every nested translation, by CPU and ASID or VPID, until it is
+ * flushed; no emulator does. A flush forgotten anywhere makes a guest reach a
+ * page, or a right, that is no longer its own.
  */
 #include <stdlib.h>
 
@@ -94,7 +94,8 @@ START_TEST(translation_is_kept)
 	for (i = 0; i < 100; i++)
 		ck_assert(may(id, 0, 0x3000, NPT_W));
 	ck_assert_uint_eq(fake_tlb_flushes(), n);	/* F10: not needed */
-	ck_assert_uint_ge(fake_tlb_entries(0, fake_last()->asid), 1);
+	if (!unit_intel)
+		ck_assert_uint_ge(fake_tlb_entries(0, fake_last()->asid), 1);
 }
 END_TEST
 
@@ -368,7 +369,8 @@ START_TEST(random_rights)
 			p = prot[unit_random(&seed) % 6];
 			ck_assert_int_eq(unit_protect(model[n].id,
 			    page * PAGE, PAGE, p), 0);
-			model[n].rights[page] = p | 1;
+			model[n].rights[page] = p == NPT_X &&
+			    hv->npt->exec_only ? p : p | 1;
 			break;
 		default:
 			fake_cpu_set(unit_random(&seed) % 4);
@@ -447,11 +449,13 @@ unit_suite(void)
 	tcase_add_test(tc, f20_after_migration);
 	tcase_add_test(tc, f20_split);
 	tcase_add_test(tc, f26_spurious);
-	tcase_add_test(tc, cr_writes_flush);
-	tcase_add_loop_test(tc, asids_recycled, 0, 3);
-	tcase_add_test(tc, asids_differ);
+	if (!unit_on_intel()) {		/* see check_vmx_tlb.c */
+		tcase_add_test(tc, cr_writes_flush);
+		tcase_add_loop_test(tc, asids_recycled, 0, 3);
+		tcase_add_test(tc, asids_differ);
+		tcase_add_test(tc, refused_entry_flush);
+	}
 	tcase_add_test(tc, next_vm);
-	tcase_add_test(tc, refused_entry_flush);
 	tcase_add_test(tc, cpu_comes_back);
 	tcase_add_loop_test(tc, random_rights, 0, 6);
 	tcase_add_test(tc, f20_beside_running);

@@ -389,6 +389,12 @@ insn_read_cr4(void)
 	return (this_cpu()->regs.cr4);
 }
 
+uint64_t
+fake_cr4(unsigned int cpu)
+{
+	return (cpus[cpu].regs.cr4);
+}
+
 static void
 write_cr4(uint64_t v)
 {

@@ -49,6 +49,7 @@ struct fake_fpu {
 struct fake_fpu *fake_fpu(unsigned int cpu);
 uint64_t fake_xcr0(unsigned int cpu);
 uint64_t fake_dr(unsigned int cpu, int n);
+uint64_t fake_cr4(unsigned int cpu);
 void	 fake_tsc_set(uint64_t);
 void	 fake_no_xsave(void);		/* before the driver attaches */
 

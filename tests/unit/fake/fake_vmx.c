@@ -114,7 +114,8 @@ static const struct {
 static bool		   vmx;
 static struct fake_vmx_cpu cpus[FAKE_MAX_CPUS];
 static struct fake_vmcs	   rows[NVMCS];
-static uint64_t		   vmclears, invepts, invvpids;
+static uint64_t		   vmclears, invepts, invvpids, vmreads;
+static struct fake_vmcs	   vmwrites;	/* counts */
 static unsigned int	   vmfail;
 static pthread_mutex_t	   lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -127,7 +128,8 @@ fake_vmx_reset(void)
 	memset(cpus, 0, sizeof(cpus));
 	for (i = 0; i < NVMCS; i++)
 		rows[i].pa = 0;
-	vmclears = invepts = invvpids = 0;
+	vmclears = invepts = invvpids = vmreads = 0;
+	memset(&vmwrites, 0, sizeof(vmwrites));
 	vmfail = 0;
 	fake_ept_reset();
 	fake_vmx_run_reset();
@@ -246,6 +248,18 @@ uint64_t
 fake_invvpids(void)
 {
 	return (invvpids);
+}
+
+uint64_t
+fake_vmwrites(uint32_t field)
+{
+	return (*fake_vmcs_field(&vmwrites, field));
+}
+
+uint64_t
+fake_vmreads(void)
+{
+	return (vmreads);
 }
 
 unsigned int
@@ -572,6 +586,7 @@ insn_vmread(uint64_t field, uint64_t *value)
 	if (field >> 32 != 0 || !fake_vmx_field((uint32_t)field))
 		return (fail(c, E_FIELD));
 	*value = *fake_vmcs_field(c->current, (uint32_t)field);
+	__atomic_add_fetch(&vmreads, 1, __ATOMIC_SEQ_CST);
 	return (true);
 }
 
@@ -595,6 +610,8 @@ insn_vmwrite(uint64_t field, uint64_t value)
 		    (unsigned long long)field, (unsigned long long)value,
 		    width);
 	*fake_vmcs_field(c->current, (uint32_t)field) = value;
+	__atomic_add_fetch(fake_vmcs_field(&vmwrites, (uint32_t)field), 1,
+	    __ATOMIC_SEQ_CST);
 	return (true);
 }
 

@@ -176,10 +176,15 @@ bool	 fake_vmx_field(uint32_t field);	/* this CPU has it */
 uint64_t fake_vmclears(void);
 uint64_t fake_invepts(void);
 uint64_t fake_invvpids(void);
+uint64_t fake_vmwrites(uint32_t field);	/* of that field, since reset */
+uint64_t fake_vmreads(void);		/* of any */
 unsigned int fake_vmfail(void);		/* the last error, 0 none yet */
 
 /* An instruction error that the next entry ends with, whatever its state. */
+#define FAKE_VMFAIL_INVALID	1000
 void	 fake_vmfail_next(unsigned int error);
+
+void	 fake_mce_next(void);	/* a machine check ends it: reason 41 */
 
 /* --- Guests --- */
 

@@ -15,6 +15,7 @@
 #define E_HOST		8
 #define REASON_GUEST	0x80000021u
 #define REASON_MSR_LOAD	0x80000022u
+#define REASON_MCE	0x80000029u
 #define REASON_EXTINT	1
 #define REASON_WINDOW	7
 #define REASON_TIMER	52
@@ -42,7 +43,7 @@ struct host {
 static struct host		 saved[FAKE_MAX_CPUS];
 static uint64_t			 gdt[FAKE_MAX_CPUS][16];
 static unsigned int		 switches, fail_next;
-static bool			 no_extint;
+static bool			 no_extint, mce_next;
 static const struct fake_vexit	*losing;
 static _Thread_local struct fake_guest guest;
 static _Thread_local bool	 entered_if;
@@ -53,7 +54,7 @@ void
 fake_vmx_run_reset(void)
 {
 	switches = fail_next = 0;
-	no_extint = false;
+	no_extint = mce_next = false;
 	losing = NULL;
 }
 
@@ -73,6 +74,12 @@ void
 fake_lose_vexit(const struct fake_vexit *x)
 {
 	losing = x;
+}
+
+void
+fake_mce_next(void)
+{
+	mce_next = true;
 }
 
 /* --- The host's registers --- */
@@ -508,6 +515,8 @@ vmx_enter(uint64_t *gpr, bool launched)
 	if (fail_next != 0) {
 		n = fail_next;
 		fail_next = 0;
+		if (n == FAKE_VMFAIL_INVALID)
+			return (VMX_FAIL_INVALID);
 		return (vmfail(g, n, "on request"));
 	}
 	if (launched != g->vmx->launched)
@@ -519,6 +528,10 @@ vmx_enter(uint64_t *gpr, bool launched)
 		return (vmfail(g, E_HOST, why));
 	check_driver(g);
 	fake_ept_entry(g);
+	if (mce_next) {
+		mce_next = false;
+		return (entry_failed(g, REASON_MCE, 0, "machine check"));
+	}
 	why = fake_check_guest(g, &qual);
 	if (why != NULL)
 		return (entry_failed(g, REASON_GUEST, qual, why));
