@@ -18,6 +18,8 @@ in hv.h, is printed; there has to be one.
 Directive `vmcs-fields`: the fields of vmcs.def with their encodings, computed
 as in vmx.h and held against its assertions.
 
+Directive `left-out`: the clauses that a back end does not run, and why.
+
 Role `line`: FILE: TEXT, a piece of a line of src/vmm/FILE, which has it.
 """
 import fnmatch
@@ -29,8 +31,9 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(TOP / "tools"))
-import size  # noqa: E402  (found by the line above)
+sys.path[:0] = [str(TOP / "tools"), str(TOP / "tests/integration")]
+import left_out  # noqa: E402  (found by the line above)
+import size  # noqa: E402
 
 SRC = TOP / "src/vmm"
 VENDORS = ("svm", "vmx")
@@ -290,6 +293,15 @@ class VmcsFields(Table):
         return out
 
 
+class LeftOut(Table):
+    sources = []
+
+    def make(self):
+        rows = [(bug, code(*clauses)) for bugs in left_out.LEFT_OUT.values()
+                for bug, clauses in bugs]
+        return [table((50, 50), ("Bochs 2.7, SVM", "clauses"), rows)]
+
+
 def line_role(name, raw, text, lineno, inliner, options=None, content=None):
     path, _, piece = text.partition(": ")
     if piece not in " ".join((SRC / path).read_text().split()):
@@ -302,5 +314,6 @@ def line_role(name, raw, text, lineno, inliner, options=None, content=None):
 def setup(app):
     app.add_directive("twins", Twins)
     app.add_directive("vmcs-fields", VmcsFields)
+    app.add_directive("left-out", LeftOut)
     app.add_role("line", line_role)
     return {"parallel_read_safe": False}
