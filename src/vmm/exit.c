@@ -18,6 +18,8 @@
 /* A handler could not do its instruction: the guest gets a fault first. */
 #define EXIT_AGAIN	(-2)
 
+#define AR_TSS_16	3		/* vsi_ar's type: a 16-bit TSS, busy */
+
 static int
 exit_inject(struct vcpu *v, uint8_t vector)
 {
@@ -184,7 +186,8 @@ exit_wrmsr(struct vcpu *v, struct vmexit *x)
  * PAE paging keeps the four PDPTEs in the CPU. SVM reads them from memory as
  * it needs them; VMX wants them in the VMCS.
  *	APM Vol. 2 15.25.10 "Legacy PAE Mode"
- * Returns: EINVAL: the instruction that loads them is #GP(0).
+ * Returns: EINVAL: the instruction that loads them is #GP(0); the errno of
+ * gpa_ptr().
  *	SDM Vol. 3A 4.4.1 "PDPTE Registers"
  */
 static int
@@ -192,13 +195,14 @@ exit_load_pdptes(struct vcpu *v, uint64_t cr0, uint64_t cr4)
 {
 	uint64_t gpa = hv->cr3(v) & 0xffffffe0, pdpte[4];
 	void *p;
-	int i;
+	int i, error;
 
 	if (!hv->wants_pdptes || (cr0 & CR0_PG) == 0 || (cr4 & CR4_PAE) == 0 ||
 	    (v->efer & EFER_LME) != 0)
 		return (0);
-	if (gpa_ptr(v->vm, gpa, &p) != 0)
-		return (EINVAL);
+	error = gpa_ptr(v->vm, gpa, &p);
+	if (error != 0)
+		return (error);
 	for (i = 0; i < 4; i++)
 		pdpte[i] = ATOMIC_GET((uint64_t *)p + i);
 	if (!regs_pdptes_valid(pdpte))
@@ -209,9 +213,25 @@ exit_load_pdptes(struct vcpu *v, uint64_t cr0, uint64_t cr4)
 }
 
 /*
+ * What long mode wants when paging is turned on with EFER.LME.
+ *	APM Vol. 2 14.6.1 "Activating Long Mode"
+ *	SDM Vol. 3A 9.8.5 "Initializing IA-32e Mode"
+ */
+static bool
+exit_long_mode_ready(struct vcpu *v)
+{
+	struct vcpu_segment_info tr;
+
+	hv->segment(v, VCPU_REGS_TR, &tr);
+	return ((v->cr4 & CR4_PAE) != 0 && !v->cs_l &&
+	    (tr.vsi_ar & 0xf) != AR_TSS_16);
+}
+
+/*
  * MOV to CR0, LMSW, CLTS.
- * Returns: EINVAL: the instruction is #GP(0).
- *	APM Vol. 2 3.1.1 "CR0 Register", 14.6.1 "Activating Long Mode"
+ * Returns: EINVAL: the instruction is #GP(0); the errno of
+ * exit_load_pdptes().
+ *	APM Vol. 2 3.1.1 "CR0 Register"
  */
 static int
 exit_cr0_write(struct vcpu *v, uint64_t cr0)
@@ -219,21 +239,22 @@ exit_cr0_write(struct vcpu *v, uint64_t cr0)
 	bool paging = (cr0 & CR0_PG) != 0;
 	bool was = (v->cr0 & CR0_PG) != 0;
 	uint64_t efer = v->efer & ~EFER_LMA;
+	int error;
 
 	if (cr0 >> 32 != 0 || (paging && (cr0 & CR0_PE) == 0) ||
 	    ((cr0 & CR0_NW) != 0 && (cr0 & CR0_CD) == 0))
 		return (EINVAL);
 	cr0 = (cr0 & CR0_DEFINED) | CR0_ET;
 	if (paging && !was && (efer & EFER_LME) != 0 &&
-	    ((v->cr4 & CR4_PAE) == 0 || v->cs_l))
+	    !exit_long_mode_ready(v))
 		return (EINVAL);
 	if (!paging && was && vcpu_is_64(v))
 		return (EINVAL);
 	if (hv->cr_check(cr0, v->cr4) != 0)
 		return (EINVAL);
 	if (((cr0 ^ v->cr0) & CR0_PDPTES) != 0 &&
-	    exit_load_pdptes(v, cr0, v->cr4) != 0)
-		return (EINVAL);
+	    (error = exit_load_pdptes(v, cr0, v->cr4)) != 0)
+		return (error);
 	if (paging && (efer & EFER_LME) != 0)
 		efer |= EFER_LMA;
 	if (((cr0 ^ v->cr0) & CR0_FLUSH) != 0)
@@ -247,12 +268,14 @@ exit_cr0_write(struct vcpu *v, uint64_t cr0)
 /*
  * MOV to CR4.
  * Returns: EINVAL: the instruction is #GP(0): a bit whose feature CPUID does
- * not show, or PAE cleared in long mode.
+ * not show, or PAE cleared in long mode; the errno of exit_load_pdptes().
  *	APM Vol. 2 3.1.3 "CR4 Register"
  */
 static int
 exit_cr4_write(struct vcpu *v, uint64_t cr4)
 {
+	int error;
+
 	if ((cr4 & ~regs_cr4_allowed()) != 0)
 		return (EINVAL);
 	if ((v->efer & EFER_LMA) != 0 && (cr4 & CR4_PAE) == 0)
@@ -260,8 +283,8 @@ exit_cr4_write(struct vcpu *v, uint64_t cr4)
 	if (hv->cr_check(v->cr0, cr4) != 0)
 		return (EINVAL);
 	if (((cr4 ^ v->cr4) & CR4_PDPTES) != 0 &&
-	    exit_load_pdptes(v, v->cr0, cr4) != 0)
-		return (EINVAL);
+	    (error = exit_load_pdptes(v, v->cr0, cr4)) != 0)
+		return (error);
 	hv->tlb_flush(v);
 	v->cr4 = cr4;
 	v->dirty |= DIRTY_CR;
@@ -403,8 +426,10 @@ exit_cr(struct vcpu *v, struct vmexit *x)
 		    (r->value & 0xf));
 		break;
 	}
-	if (error != 0)
+	if (error == EINVAL)
 		return (exit_inject(v, VMM_EX_GP));
+	if (error != 0)
+		return (error);
 	vcpu_skip(v, x->insn_len);
 	return (EXIT_RESUME);
 }

@@ -139,7 +139,10 @@ void	 host_cr4_set(uint64_t bits);		/* in host_cpu_call */
 void	 host_cr4_clear(uint64_t bits);		/* in host_cpu_call */
 void	 host_restore(void);					/* E */
 
-/* An NMI or #MC that ended the guest and that the CPU will not raise again. */
+/*
+ * An NMI or #MC that ended the guest and that the CPU will not raise again.
+ * nmi: NMIs are still blocked; it ends that with an IRET.
+ */
 void	 host_nmi(void);					/* E */
 void	 host_mce(void);					/* E */
 
@@ -174,13 +177,15 @@ void	 host_bug(const char *file, int line, const char *what)
  * ioctl: `cmd` as the client gave it, `arg` its pointer. Context S, by any
  *	number of threads at once. Returns 0 or a positive errno, never EINTR.
  * cpu_online/cpu_offline: on that CPU, interrupts off. online returns an
- *	errno if the CPU must not come up while VMs exist.
+ *	errno if the CPU must not come up while VMs exist. Before the one and
+ *	after the other nothing of the driver runs there: no entry, no
+ *	host_cpu_call().
  * suspend/resume: context S, no client thread runs in between. Every VM
  *	loses its CPU state: suspend ends all VMs.
  * visit: calls fn for each live VM; context S.
  * dump: what the CPU holds of each VCPU, for debug views: put(arg, name,
  *	value), beginning with "vm" and "vcpu" and their ids. One that runs
- *	has only these two and "running". Context S; put() must not sleep.
+ *	has only these two and "running". Context S.
  */
 struct vmm_file;
 struct vm;

@@ -47,7 +47,7 @@ enum vmexit_kind {
 	VMEXIT_NKINDS,
 };
 
-/* Event types: the numbers both vendors use. */
+/* Event types: numbers both vendors use; VMX has more above. */
 enum hv_event_type {
 	EVENT_INTR	= 0,	/* external interrupt */
 	EVENT_NMI	= 2,
@@ -161,7 +161,7 @@ struct hv_ops {
 	 *	`mask` (VM_RWREGS_*): segments, GDTR, IDTR, CR3, STAR..KGSBASE.
 	 *	The VCPU is not running. S
 	 * cr_check: CR0 and CR4 values this CPU could not run; 0 or EINVAL.
-	 *	`g` is the guest's view. S
+	 *	The guest's view of them. S
 	 */
 	void	(*regs_get)(struct vcpu *, uint64_t mask,
 		    struct vcpu_reg_state *);
@@ -170,8 +170,8 @@ struct hv_ops {
 	int	(*cr_check)(uint64_t cr0, uint64_t cr4);
 
 	/*
-	 * Where the CPU must be asked, on the VCPU's own CPU only, run keeps
-	 * what these want.
+	 * run keeps what cpl and cr3 want; only segment may have to ask the
+	 * CPU that has the VCPU.
 	 * segment: one segment (VCPU_REGS_CS ..), for address arithmetic. S
 	 * cpl: current privilege level, 0..3.
 	 * cr3: the guest's.

@@ -249,22 +249,36 @@ insn_sidt(struct insn_table *t)
 }
 
 /* Selectors: which are named as in vmmvar.h, VCPU_REGS_CS .. VCPU_REGS_TR. */
-#define INSN_SELECTOR(text) \
-	__asm__ volatile(text : "=r" (sel)); break
 static inline uint16_t
 insn_selector(int sreg)
 {
 	uint32_t sel = 0;
 
 	switch (sreg) {
-	case VCPU_REGS_CS: INSN_SELECTOR("mov %%cs, %0");
-	case VCPU_REGS_DS: INSN_SELECTOR("mov %%ds, %0");
-	case VCPU_REGS_ES: INSN_SELECTOR("mov %%es, %0");
-	case VCPU_REGS_FS: INSN_SELECTOR("mov %%fs, %0");
-	case VCPU_REGS_GS: INSN_SELECTOR("mov %%gs, %0");
-	case VCPU_REGS_SS: INSN_SELECTOR("mov %%ss, %0");
-	case VCPU_REGS_LDTR: INSN_SELECTOR("sldt %0");
-	case VCPU_REGS_TR: INSN_SELECTOR("str %0");
+	case VCPU_REGS_CS:
+		__asm__ volatile("mov %%cs, %0" : "=r" (sel));
+		break;
+	case VCPU_REGS_DS:
+		__asm__ volatile("mov %%ds, %0" : "=r" (sel));
+		break;
+	case VCPU_REGS_ES:
+		__asm__ volatile("mov %%es, %0" : "=r" (sel));
+		break;
+	case VCPU_REGS_FS:
+		__asm__ volatile("mov %%fs, %0" : "=r" (sel));
+		break;
+	case VCPU_REGS_GS:
+		__asm__ volatile("mov %%gs, %0" : "=r" (sel));
+		break;
+	case VCPU_REGS_SS:
+		__asm__ volatile("mov %%ss, %0" : "=r" (sel));
+		break;
+	case VCPU_REGS_LDTR:
+		__asm__ volatile("sldt %0" : "=r" (sel));
+		break;
+	case VCPU_REGS_TR:
+		__asm__ volatile("str %0" : "=r" (sel));
+		break;
 	}
 	return (sel);
 }

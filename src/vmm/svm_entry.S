@@ -95,7 +95,7 @@ svm_after_vmrun:
 	movq	%r15, GPR_R15(%rax)
 	movq	%rbp, GPR_RBP(%rax)
 
-	/* No guest value may steer the host, not even in speculation. */
+	/* No guest value stays in a register. */
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx
 	xorl	%esi, %esi

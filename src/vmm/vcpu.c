@@ -128,7 +128,11 @@ vcpu_is_64(struct vcpu *v)
 	return ((v->efer & EFER_LMA) != 0 && v->cs_l);
 }
 
-/* Queue an exception; the error code counts for the vectors that have one. */
+/*
+ * Queue an exception; the error code counts for the vectors that have one.
+ * The frame of a fault has RF set, which the CPU leaves to the driver.
+ *	SDM Vol. 3B 17.3.1.1 "Instruction-Breakpoint Exception Condition"
+ */
 void
 vcpu_exception(struct vcpu *v, uint8_t vector, uint32_t error)
 {
@@ -136,6 +140,8 @@ vcpu_exception(struct vcpu *v, uint8_t vector, uint32_t error)
 	    1U << VMM_EX_NP | 1U << VMM_EX_SS | 1U << VMM_EX_GP |
 	    1U << VMM_EX_PF | 1U << VMM_EX_AC;
 
+	if (vector != VMM_EX_DB)
+		v->gpr[VCPU_REGS_RFLAGS] |= RFLAGS_RF;
 	v->exception.valid = true;
 	v->exception.type = EVENT_EXCEPTION;
 	v->exception.vector = vector;

@@ -22,25 +22,9 @@
 #include "vmx.h"
 
 #define MSR_BITMAP_ORDER 0
-#define VMX_MAX_VPID	0xfff
+#define VMX_MAX_VPID	0xfff		/* enough between two flushes */
 
 #define AR_VALID	0x1f0ffU	/* of vsi_ar */
-
-/* An entry of an MSR area. SDM Vol. 3C 24.7.2 "VM-Exit Controls for MSRs" */
-struct vmx_msr {
-	uint32_t	index;
-	uint32_t	reserved;
-	uint64_t	value;
-};
-
-/* MSRs that the VMCS has no fields for. */
-enum { VMX_STAR, VMX_LSTAR, VMX_CSTAR, VMX_SFMASK, VMX_KGSBASE, VMX_NMSRS };
-
-/* One page. */
-struct vmx_msrs {
-	struct vmx_msr	guest[VMX_NMSRS];	/* loaded, and stored at exit */
-	struct vmx_msr	host[VMX_NMSRS];	/* loaded at exit */
-};
 
 /* What one CPU needs. */
 struct vmx_cpu {
@@ -56,7 +40,8 @@ struct vmx_vcpu {
 	void		*vmcs;
 	uint64_t	 vmcs_pa;
 	struct vmx_msrs	*msrs;
-	int		 cpu;		/* atomic; VMCS is active there, or -1 */
+	struct vmx_host	 host;
+	int		 cpu;		/* atomic; VMCS active there; or -1 */
 	struct vmx_vcpu	*next;		/* of that CPU's list */
 	bool		 launched;
 	uint64_t	 eptp;
@@ -70,11 +55,6 @@ struct vmx_vcpu {
 	uint64_t	 rip, rsp, rflags, cr3;
 	uint32_t	 blocked;	/* interruptibility */
 	uint32_t	 ss_ar;
-	uint64_t	 host_cr3, host_cr4, host_fs_base;
-
-	/* Selectors that every exit clears. */
-	uint16_t	 host_sel[VCPU_REGS_NSREGS];
-	bool		 host_sels;	/* one of them is not 0 */
 };
 
 static struct vmx_cpu *vmx_cpus;
@@ -99,7 +79,7 @@ static struct npt_format vmx_npt_format = {
 static int
 vmx_probe(const char **why)
 {
-	if (vmx_ctl_probe(why) != 0)
+	if (vmx_ctl_probe(&vmx_ctl, why) != 0)
 		return (ENODEV);
 	vmx_npt_format.exec_only = (vmx_ctl.ept & VMX_EPT_EXEC_ONLY) != 0;
 	vmx_npt_format.max_order = (vmx_ctl.ept & VMX_EPT_2M) == 0 ? ORDER_4K :
@@ -200,17 +180,20 @@ vmx_cpu_enable(unsigned int cpu)
 	struct vmx_cpu *c = &vmx_cpus[cpu];
 	uint64_t feature = insn_rdmsr(MSR_FEATURE_CONTROL);
 	uint64_t cr4 = insn_read_cr4();
+	struct vmx_ctl here;
+	const char *why;
 
 	if ((cr4 & CR4_VMXE) != 0)
 		return (EBUSY);
+	if (vmx_ctl_probe(&here, &why) != 0 ||
+	    memcmp(&here, &vmx_ctl, sizeof(here)) != 0)
+		return (EIO);		/* another kind of core */
 	if ((feature & FEATURE_LOCKED) == 0) {
 		feature |= FEATURE_LOCKED | FEATURE_VMXON;
 		insn_wrmsr(MSR_FEATURE_CONTROL, feature);
 	}
-	if ((feature & FEATURE_VMXON) == 0 ||
-	    (insn_rdmsr(MSR_VMX_BASIC) & VMX_BASIC_REVISION) !=
-	    vmx_ctl.revision || !vmx_fixed(insn_read_cr0(), cr4 | CR4_VMXE))
-		return (EIO);		/* VMXON would be #GP, or fail */
+	if (!vmx_fixed(insn_read_cr0(), cr4 | CR4_VMXE))
+		return (EIO);		/* VMXON would be #GP */
 	host_cr4_set(CR4_VMXE);
 	if (!insn_vmxon(host_pa_of(c->vmxon))) {
 		host_cr4_clear(CR4_VMXE);
@@ -254,47 +237,6 @@ vmx_cpu_disable(unsigned int cpu)
  */
 
 /*
- * Base of the TSS: a system descriptor has 16 bytes in 64-bit mode.
- *	SDM Vol. 3A 7.2.3 "TSS Descriptor in 64-bit mode"
- */
-static uint64_t
-vmx_tss_base(const struct insn_table *gdt, uint16_t sel)
-{
-	const uint64_t *d = (const uint64_t *)(uintptr_t)
-	    (gdt->base + (sel & ~7U));
-
-	return ((d[0] >> 16 & 0xffffff) | (d[0] >> 56) << 24 | d[1] << 32);
-}
-
-/* What an exit loads of the host and each CPU has its own of. */
-static void
-vmx_load_cpu(struct vmx_vcpu *s)
-{
-	static const uint32_t index[VMX_NMSRS] = {
-		MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KGS_BASE,
-	};
-	struct insn_table gdt, idt;
-	uint16_t tr = insn_selector(VCPU_REGS_TR);
-	int i;
-
-	insn_sgdt(&gdt);
-	insn_sidt(&idt);
-	vmcs_write(VMCS_HOST_CR0, insn_read_cr0());
-	vmcs_write(VMCS_HOST_TR_SEL, tr);
-	vmcs_write(VMCS_HOST_TR_BASE, vmx_tss_base(&gdt, tr));
-	vmcs_write(VMCS_HOST_GDTR_BASE, gdt.base);
-	vmcs_write(VMCS_HOST_IDTR_BASE, idt.base);
-	vmcs_write(VMCS_HOST_GS_BASE, insn_rdmsr(MSR_GS_BASE));
-	vmcs_write(VMCS_HOST_SYSENTER_CS, (uint32_t)insn_rdmsr(MSR_SYSENTER_CS));
-	vmcs_write(VMCS_HOST_SYSENTER_ESP, insn_rdmsr(MSR_SYSENTER_ESP));
-	vmcs_write(VMCS_HOST_SYSENTER_EIP, insn_rdmsr(MSR_SYSENTER_EIP));
-	for (i = 0; i < VMX_NMSRS; i++) {
-		s->msrs->guest[i].index = s->msrs->host[i].index = index[i];
-		s->msrs->host[i].value = insn_rdmsr(index[i]);
-	}
-}
-
-/*
  * Let VMREAD, VMWRITE and entries of this CPU reach this VCPU. One that comes
  * to the CPU has nothing cached here that is good. C, E
  *	SDM Vol. 3C 24.1 "Overview"
@@ -318,7 +260,7 @@ vmx_make_current(struct vmx_vcpu *s)
 	c->active = s;
 	s->generation = 0;
 	s->npt_gen = ~0ULL;
-	vmx_load_cpu(s);
+	vmx_host_load_cpu(&s->host);
 }
 
 struct vmx_call {
@@ -360,6 +302,7 @@ vmx_vcpu_free(struct vcpu *v)
 {
 	struct vmx_vcpu *s = v->hv;
 
+	HOST_ASSERT(s->cpu < 0);	/* a CPU would write to the page */
 	if (s->vmcs != NULL)
 		host_page_free(s->vmcs, 0);
 	if (s->msrs != NULL)
@@ -386,6 +329,7 @@ vmx_vcpu_init(struct vcpu *v)
 	}
 	s->vmcs_pa = host_pa_of(s->vmcs);
 	memcpy(s->vmcs, &vmx_ctl.revision, sizeof(vmx_ctl.revision));
+	s->host.msrs = s->msrs;
 	return (0);
 }
 
@@ -403,7 +347,6 @@ vmx_reset_here(struct vcpu *v, void *arg)
 {
 	struct vmx_vcpu *s = v->hv;
 	uint64_t msrs = host_pa_of(s->msrs);
-	int i;
 
 	(void)arg;
 	vmx_ctl_reset();
@@ -415,9 +358,10 @@ vmx_reset_here(struct vcpu *v, void *arg)
 	vmcs_write(VMCS_EXIT_MSR_STORES, VMX_NMSRS);
 	vmcs_write(VMCS_EXIT_MSR_LOAD, msrs + offsetof(struct vmx_msrs, host));
 	vmcs_write(VMCS_EXIT_MSR_LOADS, VMX_NMSRS);
-	for (i = 0; i < VMX_NMSRS; i++)
-		s->msrs->guest[i].value = 0;
-	vmx_load_cpu(s);
+	memset(s->msrs, 0, sizeof(*s->msrs));
+	memset(&s->host, 0, sizeof(s->host));
+	s->host.msrs = s->msrs;
+	vmx_host_load_cpu(&s->host);
 }
 
 static void
@@ -429,7 +373,6 @@ vmx_vcpu_reset(struct vcpu *v)
 	s->proc = s->proc_now = vmx_ctl.proc;
 	s->rip = s->rsp = s->rflags = s->cr3 = 0;
 	s->blocked = s->ss_ar = 0;
-	s->host_cr3 = s->host_cr4 = s->host_fs_base = 0;
 	s->inject.valid = false;
 	s->generation = 0;
 	v->cs_l = false;
@@ -705,57 +648,6 @@ vmx_choose_vpid(struct vcpu *v, struct vmx_vcpu *s)
  * --- Entry and exit. ---
  */
 
-/* A host register that a field must equal at each entry. */
-#define HOST_FIELD(s, name, field, value) do { \
-	uint64_t now_ = (value); \
-	if ((s)->name != now_) { \
-		(s)->name = now_; \
-		vmcs_write(field, now_); \
-	} \
-} while (0)
-
-/*
- * What an exit must bring back and the host's threads do not all share. An
- * exit leaves null in DS, ES, FS, GS and LDTR: selectors with RPL 3 or TI are
- * not allowed in the VMCS.
- *	SDM Vol. 3C 26.2.3 "Checks on Host Segment and Descriptor-Table
- *	Registers", 27.5 "Loading Host State"
- */
-static void
-vmx_save_host(struct vmx_vcpu *s)
-{
-	uint16_t *sel = s->host_sel;
-
-	HOST_FIELD(s, host_cr3, VMCS_HOST_CR3, insn_read_cr3());
-	HOST_FIELD(s, host_cr4, VMCS_HOST_CR4, insn_read_cr4());
-	HOST_FIELD(s, host_fs_base, VMCS_HOST_FS_BASE,
-	    insn_rdmsr(MSR_FS_BASE));
-	s->msrs->host[VMX_KGSBASE].value = insn_rdmsr(MSR_KGS_BASE);
-	sel[VCPU_REGS_DS] = insn_selector(VCPU_REGS_DS);
-	sel[VCPU_REGS_ES] = insn_selector(VCPU_REGS_ES);
-	sel[VCPU_REGS_FS] = insn_selector(VCPU_REGS_FS);
-	sel[VCPU_REGS_GS] = insn_selector(VCPU_REGS_GS);
-	sel[VCPU_REGS_LDTR] = insn_selector(VCPU_REGS_LDTR);
-	s->host_sels = (sel[VCPU_REGS_DS] | sel[VCPU_REGS_ES] |
-	    sel[VCPU_REGS_FS] | sel[VCPU_REGS_GS] | sel[VCPU_REGS_LDTR]) != 0;
-}
-
-/* Selectors, then the bases that loading them changed. */
-static void
-vmx_restore_host(const struct vmx_vcpu *s)
-{
-	int i;
-
-	host_restore();
-	if (!s->host_sels)
-		return;
-	for (i = 0; i < VCPU_REGS_NSREGS; i++)
-		if (s->host_sel[i] != 0)
-			insn_load_selector(i, s->host_sel[i]);
-	insn_wrmsr(MSR_FS_BASE, s->host_fs_base);
-	insn_wrmsr(MSR_KGS_BASE, s->msrs->host[VMX_KGSBASE].value);
-}
-
 static bool
 vmx_is_pae(const struct vcpu *v)
 {
@@ -792,13 +684,15 @@ vmx_load_crs(struct vcpu *v)
  *	SDM Vol. 3C 24.8.3 "VM-Entry Controls for Event Injection"
  */
 static void
-vmx_load_event(struct vmx_vcpu *s)
+vmx_load_event(struct vcpu *v, struct vmx_vcpu *s)
 {
 	const struct hv_event *e = &s->inject;
+	/* A client may have left protected mode meanwhile. */
+	bool has_error = e->has_error && (v->cr0 & CR0_PE) != 0;
 
 	vmcs_write(VMCS_ENTRY_EVENT, EVENT_VALID | (uint32_t)e->type << 8 |
-	    e->vector | (e->has_error ? EVENT_HAS_ERROR : 0));
-	if (e->has_error)
+	    e->vector | (has_error ? EVENT_HAS_ERROR : 0));
+	if (has_error)
 		vmcs_write(VMCS_ENTRY_ERROR, e->error);
 	if (e->type == EVENT_INT1)
 		vmcs_write(VMCS_ENTRY_INSN_LEN,
@@ -841,17 +735,14 @@ vmx_load(struct vcpu *v, struct vmx_vcpu *s)
 {
 	const uint64_t *g = v->gpr;
 
-	if (s->rip != g[VCPU_REGS_RIP])
-		vmcs_write(VMCS_GUEST_RIP, g[VCPU_REGS_RIP]);
-	if (s->rsp != g[VCPU_REGS_RSP])
-		vmcs_write(VMCS_GUEST_RSP, g[VCPU_REGS_RSP]);
-	if (s->rflags != g[VCPU_REGS_RFLAGS])
-		vmcs_write(VMCS_GUEST_RFLAGS, g[VCPU_REGS_RFLAGS]);
 	if (s->blocked != 0 || ((s->rflags | g[VCPU_REGS_RFLAGS]) &
 	    RFLAGS_TF) != 0)
 		vmx_load_shadow(v, s);
+	VMX_FIELD(s, rip, VMCS_GUEST_RIP, g[VCPU_REGS_RIP]);
+	VMX_FIELD(s, rsp, VMCS_GUEST_RSP, g[VCPU_REGS_RSP]);
+	VMX_FIELD(s, rflags, VMCS_GUEST_RFLAGS, g[VCPU_REGS_RFLAGS]);
 	if (s->inject.valid)
-		vmx_load_event(s);
+		vmx_load_event(v, s);
 	if (s->proc != s->proc_now)
 		vmcs_write(VMCS_PROC_CTLS, s->proc_now = s->proc);
 	if ((v->dirty & DIRTY_CR) != 0)
@@ -1063,6 +954,7 @@ vmx_decode(struct vcpu *v, struct vmexit *x)
 	case VMX_EXIT_VMFUNC:
 	case VMX_EXIT_MONITOR:
 	case VMX_EXIT_MWAIT:
+	case VMX_EXIT_CODE_ENCLS:
 		return (VMEXIT_UD);
 	case VMX_EXIT_RDPMC:
 		return (VMEXIT_GP);
@@ -1102,7 +994,7 @@ vmx_run(struct vcpu *v, struct vmexit *x)
 
 	vmx_make_current(s);
 	vmx_choose_vpid(v, s);
-	vmx_save_host(s);
+	vmx_host_save(&s->host);
 	vmx_load(v, s);
 	fail = vmx_enter(v->gpr, s->launched);
 
@@ -1116,7 +1008,7 @@ vmx_run(struct vcpu *v, struct vmexit *x)
 		    vmcs_read(VMCS_INSN_ERROR) : 0;
 		return;
 	}
-	vmx_restore_host(s);
+	vmx_host_restore(&s->host);
 	x->code = vmcs_read(VMCS_EXIT_REASON);
 	x->info[0] = vmcs_read(VMCS_QUALIFICATION);
 	if ((x->code & EXIT_REASON_FAILED) != 0) {
@@ -1167,18 +1059,11 @@ vmx_explain(struct vcpu *v, const struct vmexit *x)
 	vmx_call(v, vmx_explain_here, &copy);
 }
 
-struct vmx_dump {
-	void	(*put)(void *, const char *, uint64_t);
-	void	*arg;
-};
-
 static void
 vmx_dump_here(struct vcpu *v, void *arg)
 {
-	const struct vmx_dump *d = arg;
-
 	(void)v;
-	vmx_ctl_dump(d->put, d->arg);
+	vmx_ctl_read(arg);
 }
 
 /* Every field of the VMCS that this CPU has. */
@@ -1186,10 +1071,14 @@ static void
 vmx_dump(struct vcpu *v, void (*put)(void *, const char *, uint64_t), void *arg)
 {
 	struct vmx_vcpu *s = v->hv;
-	struct vmx_dump d = { put, arg };
+	struct vmx_fields *f = host_alloc(sizeof(*f));
 
 	put(arg, "VMCS", s->vmcs_pa);
-	vmx_call(v, vmx_dump_here, &d);
+	if (f == NULL)
+		return;
+	vmx_call(v, vmx_dump_here, f);
+	vmx_ctl_put(f, put, arg);
+	host_free(f);
 }
 
 const struct hv_ops vmx_ops = {

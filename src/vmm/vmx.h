@@ -59,7 +59,10 @@ VMCS_IS(HOST_SYSENTER_CS, 0x4c00); VMCS_IS(CR4_SHADOW, 0x6006);
 VMCS_IS(QUALIFICATION, 0x6400);	VMCS_IS(GUEST_RIP, 0x681e);
 VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 
-/* Capability MSRs. SDM Vol. 3D Appendix A "VMX Capability Reporting Facility" */
+/*
+ * Capability MSRs.
+ *	SDM Vol. 3D Appendix A "VMX Capability Reporting Facility"
+ */
 #define MSR_FEATURE_CONTROL	0x3aU
 #define FEATURE_LOCKED		0x1UL
 #define FEATURE_VMXON		0x4UL		/* outside SMX */
@@ -106,7 +109,7 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define MSR_GS_BASE		0xc0000101U
 #define MSR_KGS_BASE		0xc0000102U
 
-/* Controls. SDM Vol. 3C 24.6 to 24.8, "... Control Fields" */
+/* Controls. SDM Vol. 3C 24.6 "VM-Execution Control Fields" and following */
 #define PIN_EXTINT		(1U << 0)
 #define PIN_NMI			(1U << 3)
 #define PIN_VIRTUAL_NMI		(1U << 5)
@@ -128,6 +131,7 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define PROC2_VPID		(1U << 5)
 #define PROC2_WBINVD		(1U << 6)
 #define PROC2_UNRESTRICTED	(1U << 7)
+#define PROC2_ENCLS		(1U << 15)
 #define EXIT_HOST_64		(1U << 9)
 #define EXIT_LOAD_PAT		(1U << 19)
 #define EXIT_LOAD_EFER		(1U << 21)
@@ -138,7 +142,6 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 
 /* Events. SDM Vol. 3C 24.8.3 "VM-Entry Controls for Event Injection" */
 #define EVENT_VALID		0x80000000U
-#define EVENT_NMI_UNBLOCKED	0x00001000U
 #define EVENT_HAS_ERROR		0x00000800U
 #define EVENT_TYPE(info)	((info) >> 8 & 7)
 #define EVENT_INT1		5		/* hv_event_type has the rest */
@@ -146,9 +149,9 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 /* Interruptibility. SDM Vol. 3C 24.4.2 "Guest Non-Register State" */
 #define BLOCKED_STI		0x1U
 #define BLOCKED_MOV_SS		0x2U
-#define BLOCKED_NMI		0x8U
 
 #define EXIT_REASON_FAILED	0x80000000U	/* the entry failed */
+#define VMX_EXIT_CODE_ENCLS	60		/* not in vmmvar.h */
 
 /* INVEPT, INVVPID. SDM Vol. 3C 30.3 "VMX Instructions" */
 #define INVEPT_SINGLE		1
@@ -158,7 +161,7 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define EPTP_WB_4_LEVELS	0x1eUL
 #define EPT_IGNORED		(1UL << 52)	/* in every entry */
 
-/* vmx_ctl.c: what this CPU can do, and the controls chosen from that. */
+/* vmx_ctl.c: what a CPU can do, and the controls chosen from that. */
 struct vmx_ctl {
 	uint32_t	revision;	/* of VMXON regions and VMCSs */
 	uint64_t	ept;		/* MSR_VMX_EPT_VPID */
@@ -169,16 +172,30 @@ struct vmx_ctl {
 };
 extern struct vmx_ctl vmx_ctl;
 
+/* Every field of a VMCS, in the order of vmcs.def. */
+enum {
+#define VMCS(name, width, type, index, text)	VMCS_NTH_##name,
+#include "vmcs.def"
+#undef VMCS
+	VMCS_NFIELDS,
+};
+struct vmx_fields {
+	uint64_t	value[VMCS_NFIELDS];
+	bool		exists[VMCS_NFIELDS];
+};
+
 /*
- * probe: 0, or ENODEV with *why naming what is missing. S
+ * probe: 0, or ENODEV with *why naming what is missing. Of this CPU.
  * reset: writes every field of the current VMCS: 0, or what all VCPUs have.
  * error_text: the meaning of a VM-instruction error, 1 ...
- * dump: every field of the current VMCS that this CPU has.
+ * read: the fields of the current VMCS. put: gives those that exist. S
  */
-int	vmx_ctl_probe(const char **why);
+int	vmx_ctl_probe(struct vmx_ctl *, const char **why);
 void	vmx_ctl_reset(void);
 const char *vmx_ctl_error_text(uint64_t error);
-void	vmx_ctl_dump(void (*put)(void *, const char *, uint64_t), void *);
+void	vmx_ctl_read(struct vmx_fields *);
+void	vmx_ctl_put(const struct vmx_fields *,
+	    void (*put)(void *, const char *, uint64_t), void *);
 
 /* Fields of the current VMCS that every CPU with EPT has. */
 static inline uint64_t
@@ -198,6 +215,47 @@ vmcs_write(uint32_t field, uint64_t value)
 
 	HOST_ASSERT(ok);
 }
+
+/* An entry of an MSR area. SDM Vol. 3C 24.7.2 "VM-Exit Controls for MSRs" */
+struct vmx_msr {
+	uint32_t	index;
+	uint32_t	reserved;
+	uint64_t	value;
+};
+
+/* MSRs that the VMCS has no fields for. */
+enum { VMX_STAR, VMX_LSTAR, VMX_CSTAR, VMX_SFMASK, VMX_KGSBASE, VMX_NMSRS };
+
+/* One page. */
+struct vmx_msrs {
+	struct vmx_msr	guest[VMX_NMSRS];	/* loaded, and stored at exit */
+	struct vmx_msr	host[VMX_NMSRS];	/* loaded at exit */
+};
+
+/* What a field must be at this entry; `name` is what it holds. */
+#define VMX_FIELD(s, name, field, value) do { \
+	uint64_t now_ = (value); \
+	if ((s)->name != now_) { \
+		(s)->name = now_; \
+		vmcs_write(field, now_); \
+	} \
+} while (0)
+
+/*
+ * vmx_host.c: what an exit has to bring back of the host. The VCPU's VMCS is
+ * current.
+ * load_cpu: what each CPU has its own of, when the VCPU comes to it. C, E
+ * save, restore: what differs between the host's threads, around an entry. E
+ */
+struct vmx_host {
+	struct vmx_msrs	*msrs;
+	uint64_t	 cr3, cr4, fs_base;	/* as the VMCS has them */
+	uint16_t	 sel[VCPU_REGS_NSREGS];	/* cleared by an exit */
+	bool		 sels;			/* one of them is not 0 */
+};
+void	vmx_host_load_cpu(struct vmx_host *);
+void	vmx_host_save(struct vmx_host *);
+void	vmx_host_restore(const struct vmx_host *);
 
 /*
  * vmx_entry.S: run the guest of the current VMCS once, by VMRESUME if it has

@@ -9,6 +9,7 @@
  *	SDM Vol. 3D A.2 "Reserved Controls and Default Settings"
  */
 #include <errno.h>
+#include <string.h>
 
 #include "vmm.h"
 #include "vmx.h"
@@ -61,7 +62,7 @@ vmx_choose(uint32_t msr, const struct vmx_need *need, size_t n,
  *	SDM Vol. 3C 24.6.1 "Pin-Based VM-Execution Controls"
  */
 static const char *
-vmx_choose_pin(bool is_true)
+vmx_choose_pin(struct vmx_ctl *c, bool is_true)
 {
 	static const struct vmx_need need[] = {
 		NEED(PIN_EXTINT, "external-interrupt exiting"),
@@ -70,7 +71,7 @@ vmx_choose_pin(bool is_true)
 	};
 
 	return (CHOOSE(is_true ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN, need,
-	    PIN_TIMER, &vmx_ctl.pin));
+	    PIN_TIMER, &c->pin));
 }
 
 /*
@@ -79,7 +80,7 @@ vmx_choose_pin(bool is_true)
  *	SDM Vol. 3C 24.6.2 "Processor-Based VM-Execution Controls"
  */
 static const char *
-vmx_choose_proc(bool is_true)
+vmx_choose_proc(struct vmx_ctl *c, bool is_true)
 {
 	static const struct vmx_need need[] = {
 		NEED(PROC_WINDOW, "interrupt-window exiting"),
@@ -95,12 +96,12 @@ vmx_choose_proc(bool is_true)
 		NEED(PROC_PROC2, "secondary controls, and so EPT"),
 	};
 	const char *why = CHOOSE(is_true ? MSR_VMX_TRUE_PROC : MSR_VMX_PROC,
-	    need, 0, &vmx_ctl.proc);
+	    need, 0, &c->proc);
 
 	if (why == NULL &&
-	    (vmx_ctl.proc & (PROC_CR3_LOAD | PROC_CR3_STORE)) != 0)
+	    (c->proc & (PROC_CR3_LOAD | PROC_CR3_STORE)) != 0)
 		why = "the CPU's VMX cannot leave CR3 to a guest";
-	vmx_ctl.proc &= ~PROC_WINDOW;
+	c->proc &= ~PROC_WINDOW;
 	return (why);
 }
 
@@ -109,7 +110,7 @@ vmx_choose_proc(bool is_true)
  *	SDM Vol. 3C 24.6.2 "Processor-Based VM-Execution Controls"
  */
 static const char *
-vmx_choose_proc2(void)
+vmx_choose_proc2(struct vmx_ctl *c)
 {
 	static const struct vmx_need need[] = {
 		NEED(PROC2_EPT, "EPT"),
@@ -117,7 +118,8 @@ vmx_choose_proc2(void)
 		NEED(PROC2_WBINVD, "WBINVD exiting"),
 	};
 
-	return (CHOOSE(MSR_VMX_PROC2, need, PROC2_VPID, &vmx_ctl.proc2));
+	return (CHOOSE(MSR_VMX_PROC2, need, PROC2_VPID | PROC2_ENCLS,
+	    &c->proc2));
 }
 
 /*
@@ -126,7 +128,7 @@ vmx_choose_proc2(void)
  *	SDM Vol. 3C 24.7.1 "VM-Exit Controls"
  */
 static const char *
-vmx_choose_exit(bool is_true)
+vmx_choose_exit(struct vmx_ctl *c, bool is_true)
 {
 	static const struct vmx_need need[] = {
 		NEED(EXIT_HOST_64, "a 64-bit host"),
@@ -135,12 +137,12 @@ vmx_choose_exit(bool is_true)
 	};
 
 	return (CHOOSE(is_true ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT, need, 0,
-	    &vmx_ctl.exit));
+	    &c->exit));
 }
 
 /* SDM Vol. 3C 24.8.1 "VM-Entry Controls" */
 static const char *
-vmx_choose_entry(bool is_true)
+vmx_choose_entry(struct vmx_ctl *c, bool is_true)
 {
 	static const struct vmx_need need[] = {
 		NEED(ENTRY_LOAD_DEBUG, "loading DR7 at entry"),
@@ -149,9 +151,9 @@ vmx_choose_entry(bool is_true)
 		NEED(ENTRY_LOAD_EFER, "loading EFER at entry"),
 	};
 	const char *why = CHOOSE(is_true ? MSR_VMX_TRUE_ENTRY : MSR_VMX_ENTRY,
-	    need, 0, &vmx_ctl.entry);
+	    need, 0, &c->entry);
 
-	vmx_ctl.entry &= ~ENTRY_IA32E;	/* the guest's mode decides */
+	c->entry &= ~ENTRY_IA32E;	/* the guest's mode decides */
 	return (why);
 }
 /* book: end */
@@ -161,17 +163,17 @@ vmx_choose_entry(bool is_true)
  *	SDM Vol. 3D A.10 "VPID and EPT Capabilities"
  */
 static const char *
-vmx_choose_ept(void)
+vmx_choose_ept(struct vmx_ctl *c)
 {
-	vmx_ctl.ept = insn_rdmsr(MSR_VMX_EPT_VPID);
-	if ((vmx_ctl.ept & VMX_EPT_4_LEVELS) == 0)
+	c->ept = insn_rdmsr(MSR_VMX_EPT_VPID);
+	if ((c->ept & VMX_EPT_4_LEVELS) == 0)
 		return ("the CPU's EPT lacks tables of four levels");
-	if ((vmx_ctl.ept & VMX_EPT_WB) == 0)
+	if ((c->ept & VMX_EPT_WB) == 0)
 		return ("the CPU's EPT lacks tables in write-back memory");
-	if ((vmx_ctl.ept & VMX_INVEPT) != VMX_INVEPT)
+	if ((c->ept & VMX_INVEPT) != VMX_INVEPT)
 		return ("the CPU's EPT lacks INVEPT, single and all contexts");
-	if ((vmx_ctl.ept & VMX_INVVPID) != VMX_INVVPID)
-		vmx_ctl.proc2 &= ~PROC2_VPID;
+	if ((c->ept & VMX_INVVPID) != VMX_INVVPID)
+		c->proc2 &= ~PROC2_VPID;
 	return (NULL);
 }
 
@@ -200,7 +202,7 @@ vmx_multihit(void)
  * Returns: ENODEV, with the reason in *why.
  */
 int
-vmx_ctl_probe(const char **why)
+vmx_ctl_probe(struct vmx_ctl *c, const char **why)
 {
 	uint64_t feature, basic;
 	uint32_t r[4];
@@ -215,20 +217,21 @@ vmx_ctl_probe(const char **why)
 		return (ENODEV);
 	}
 	basic = insn_rdmsr(MSR_VMX_BASIC);
+	memset(c, 0, sizeof(*c));	/* padding, too: it is compared */
 	t = (basic & VMX_BASIC_TRUE) != 0;
-	vmx_ctl.revision = basic & VMX_BASIC_REVISION;
-	vmx_ctl.multihit = vmx_multihit();
-	vmx_ctl.timer_shift = insn_rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT;
-	vmx_ctl.cr0_fixed0 = insn_rdmsr(MSR_VMX_CR0_FIXED0);
-	vmx_ctl.cr0_fixed1 = insn_rdmsr(MSR_VMX_CR0_FIXED1);
-	vmx_ctl.cr4_fixed0 = insn_rdmsr(MSR_VMX_CR4_FIXED0);
-	vmx_ctl.cr4_fixed1 = insn_rdmsr(MSR_VMX_CR4_FIXED1);
-	if ((*why = vmx_choose_pin(t)) != NULL ||
-	    (*why = vmx_choose_proc(t)) != NULL ||
-	    (*why = vmx_choose_proc2()) != NULL ||
-	    (*why = vmx_choose_ept()) != NULL ||
-	    (*why = vmx_choose_exit(t)) != NULL ||
-	    (*why = vmx_choose_entry(t)) != NULL)
+	c->revision = basic & VMX_BASIC_REVISION;
+	c->multihit = vmx_multihit();
+	c->timer_shift = insn_rdmsr(MSR_VMX_MISC) & VMX_MISC_TIMER_SHIFT;
+	c->cr0_fixed0 = insn_rdmsr(MSR_VMX_CR0_FIXED0);
+	c->cr0_fixed1 = insn_rdmsr(MSR_VMX_CR0_FIXED1);
+	c->cr4_fixed0 = insn_rdmsr(MSR_VMX_CR4_FIXED0);
+	c->cr4_fixed1 = insn_rdmsr(MSR_VMX_CR4_FIXED1);
+	if ((*why = vmx_choose_pin(c, t)) != NULL ||
+	    (*why = vmx_choose_proc(c, t)) != NULL ||
+	    (*why = vmx_choose_proc2(c)) != NULL ||
+	    (*why = vmx_choose_ept(c)) != NULL ||
+	    (*why = vmx_choose_exit(c, t)) != NULL ||
+	    (*why = vmx_choose_entry(c, t)) != NULL)
 		return (ENODEV);
 	return (0);
 }
@@ -240,12 +243,11 @@ vmx_ctl_probe(const char **why)
 static const struct {
 	uint32_t	 field;
 	const char	*name;
-} vmcs_fields[] = {
+} vmcs_fields[VMCS_NFIELDS] = {
 #define VMCS(name, width, type, index, text)	{ VMCS_##name, #name },
 #include "vmcs.def"
 #undef VMCS
 };
-#define VMCS_NFIELDS	(sizeof(vmcs_fields) / sizeof(vmcs_fields[0]))
 
 /*
  * The time slice, in ticks of the preemption timer.
@@ -289,6 +291,8 @@ vmx_ctl_reset(void)
 	vmcs_write(VMCS_ENTRY_CTLS, vmx_ctl.entry);
 	vmcs_write(VMCS_EXCEPTION_BITMAP,
 	    1U << VMM_EX_DB | 1U << VMM_EX_AC | 1U << VMM_EX_MC);
+	if ((vmx_ctl.proc2 & PROC2_ENCLS) != 0)
+		vmcs_write(VMCS_ENCLS_BITMAP, ~0ULL);
 	if ((vmx_ctl.pin & PIN_TIMER) != 0)
 		vmcs_write(VMCS_PREEMPTION_TIMER, vmx_slice());
 	vmcs_write(VMCS_CR0_MASK, ~0ULL);
@@ -332,13 +336,24 @@ vmx_ctl_error_text(uint64_t error)
 	return (s != NULL ? s : "an error the driver does not know");
 }
 
+/* Where the VMCS is current. */
 void
-vmx_ctl_dump(void (*put)(void *, const char *, uint64_t), void *arg)
+vmx_ctl_read(struct vmx_fields *f)
 {
-	uint64_t value;
 	size_t i;
 
 	for (i = 0; i < VMCS_NFIELDS; i++)
-		if (insn_vmread(vmcs_fields[i].field, &value))
-			put(arg, vmcs_fields[i].name, value);
+		f->exists[i] = insn_vmread(vmcs_fields[i].field, &f->value[i]);
+}
+
+/* Where put() may sleep. */
+void
+vmx_ctl_put(const struct vmx_fields *f,
+    void (*put)(void *, const char *, uint64_t), void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < VMCS_NFIELDS; i++)
+		if (f->exists[i])
+			put(arg, vmcs_fields[i].name, f->value[i]);
 }

@@ -101,7 +101,7 @@ vmx_exit_point:
 	movq	%rbp, GPR_RBP(%rax)
 	xorl	%eax, %eax
 
-	/* No guest value may steer the host, not even in speculation. */
+	/* No guest value stays in a register. */
 2:	xorl	%ecx, %ecx
 	xorl	%edx, %edx
 	xorl	%esi, %esi
