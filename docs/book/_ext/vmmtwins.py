@@ -15,6 +15,9 @@ which goes on where the next one is indented, and must be about a function
 that exists. Where nothing is said, the first sentence over the function, or
 in hv.h, is printed; there has to be one.
 
+Directive `vendor-files`: the files of each vendor, with lines of code and what
+their first comment says of them.
+
 Directive `vmcs-fields`: the fields of vmcs.def with their encodings, computed
 as in vmx.h and held against its assertions.
 
@@ -245,6 +248,23 @@ class Twins(Table):
         return out
 
 
+class VendorFiles(Table):
+    sources = []
+
+    def make(self):
+        rows = []
+        for path in sorted(p for v in VENDORS + ("vmcs",)
+                           for p in SRC.glob(f"{v}*")):
+            text = path.read_text()
+            m = re.search(r"^ \* \S+ - (.*?)\*/", text, re.M | re.S)
+            if not m:
+                raise Broken(f"{path.name} does not say what it is")
+            lines, _ = size.count(text, path.suffix == ".S")
+            what = first_sentence(m[1].split("\n *\n")[0] + " ")
+            rows.append((code(path.name), lines, what.rstrip(".")))
+        return [table((20, 10, 70), ("file", "code", "what"), rows)]
+
+
 FIELD = re.compile(r"^VMCS\((\w+),\s*(\w+),\s*(\w+),\s*(\d+),\s*\"(.*)\"\)$")
 
 
@@ -313,6 +333,7 @@ def line_role(name, raw, text, lineno, inliner, options=None, content=None):
 
 def setup(app):
     app.add_directive("twins", Twins)
+    app.add_directive("vendor-files", VendorFiles)
     app.add_directive("vmcs-fields", VmcsFields)
     app.add_directive("left-out", LeftOut)
     app.add_role("line", line_role)
