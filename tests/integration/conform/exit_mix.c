@@ -68,7 +68,7 @@ interleaved(void)
 		value[i] = (uint32_t)fresh();
 		v[i] = mixed(value[i]);
 	}
-	for (round = 0; round < 8; round++)
+	for (round = 0; round < 4; round++)
 		for (i = 0; i < 3; i++) {
 			reads(v[i], 0, value[i]);
 			reads(v[(i + 1) % 3], 1, value[(i + 1) % 3]);
@@ -86,7 +86,7 @@ recycled(void)
 	int i;
 
 	v = mixed(1);
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 4; i++) {
 		reads(v, 0, i == 0 ? 1 : value);
 		reads(v, 1, i == 0 ? 1 : value);
 		CHECK_EQ(client_ioc_term(v->fd, v->id), 0);

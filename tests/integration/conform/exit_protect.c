@@ -77,23 +77,24 @@ static void
 matrix(void)
 {
 	static const int prot[] = { R, R | W, R | X, R | W | X, W | X, X };
-	struct client_vm *v;
+	struct client_vm *v = accessor(TARGET, READ);
+	uint64_t kind;
 	size_t i;
-	int kind;
 
 	for (i = 0; i < NELEM(prot); i++)
 		for (kind = READ; kind <= RMW; kind++) {
-			note("rights %d access %d", prot[i], kind);
-			v = accessor(TARGET, (uint64_t)kind);
+			note("rights %d access %d", prot[i], (int)kind);
+			v->mem[TARGET] = 0xc3;
+			memcpy(v->mem + GUEST_ARGS + 8, &kind, sizeof(kind));
+			CHECK_EQ(client_start(v, GUEST_LONG), 0);
 			protect(v, TARGET, PAGE, prot[i]);
-			if (!lets(prot[i], kind)) {
+			if (!lets(prot[i], (int)kind)) {
 				forbidden(v, kind == CALL ? TARGET : 0);
 				/* Left alone: again the same, then lifted. */
 				forbidden(v, kind == CALL ? TARGET : 0);
 				protect(v, TARGET, PAGE, R | W | X);
 			}
 			allowed(v);
-			client_destroy(v);
 		}
 }
 
