@@ -60,8 +60,19 @@
 	movl	$0x400, %ecx
 	movq	%rcx, %dr7
 	DR6
+	movl	$1f, %r14d		/* two in a row: RF covers one */
+	movq	%r14, %dr0
+	addl	$2, %r14d
+	movq	%r14, %dr1
+	movl	$0x40a, %ebx
+	movq	%rbx, %dr7
+1:	cpuid
+	nop
+	movl	$0x400, %ecx
+	movq	%rcx, %dr7
+	DR6
 	movl	%r15d, %eax
-	REPORT				/* three of them stopped */
+	REPORT				/* five of them stopped */
 
 	WATCH	0, WORD, 0x10402, movb %al, WORD
 	WATCH	1, WORD, 0xd00408, movl %eax, WORD
@@ -102,10 +113,8 @@
 	REPORT
 	DONE
 
-hook:	cmpl	%r14d, 16(%rsp)		/* at the breakpoint itself? */
-	jne	4f
-	incl	%r15d
-4:	addq	$16, %rsp
+hook:	incl	%r15d
+	addq	$16, %rsp
 	orl	$0x10000, 16(%rsp)	/* RF */
 	iretq
 	TRAP_CODE

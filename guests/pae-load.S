@@ -5,9 +5,9 @@
  * Exercises: PDPTE 1 maps 1 GiB to 0 or not at all. It changes in memory; the
  *	guest reads at 1 GiB before and behind what may load it: MOV CR3, and
  *	MOV to CR0 and CR4 with CD, PGE, PSE, TSD (which does not) toggled.
- * Expected exits: VALUE of each read: 0xff, or the #PF; OUT 0x70 with PDPTE 1
- *	present in the CPU; VALUE of what MOV CR3, CR4.PGE and CR0.PG trap with
- *	a reserved bit in it; DONE.
+ * Expected exits: VALUE of each read: 0xff, or the #PF; OUT 0x71 with another
+ *	PDPTE 1 in the CPU, OUT 0x70 with the old; VALUE of what MOV CR3,
+ *	CR4.PGE, CR0.CD and CR0.PG trap with a reserved bit in it; DONE.
  * Why: on VMX the CPU keeps the PDPTEs, and the driver loads them where it
  *	finishes MOV CR0 and CR4; with SVM's nested paging memory counts.
  *	SDM Vol. 3A 4.4.1 "PDPTE Registers"
@@ -55,8 +55,13 @@
 	LOADS	cr4, 0x10		/* PSE */
 	LOADS	cr0, 0x40000000		/* CD */
 	LOADS	cr4, 0x4		/* TSD: does not */
+	ENTRY_IS GUEST_PD + 0x1001	/* 1 GiB at 1 GiB: not there */
 	movl	%cr3, %eax
 	movl	%eax, %cr3
+	outb	%al, $0x71
+	ENTRY_IS GUEST_PD + 1
+	movl	%eax, %cr3
+	TOGGLE	cr4, 0x4		/* keeps what MOV CR3 loaded */
 	READ
 	outb	%al, $0x70
 	READ

@@ -129,6 +129,9 @@ pdptes_vmx(struct client_vm *v)
 		note("read %u", i);
 		CHECK_EQ(run_value(v), i < 12 ? loads[i % 4] : keeps[i % 4]);
 	}
+	run_to_io(v, VEI_DIR_OUT, 0x71, 1);
+	CHECK_EQ(v->exit.vrs.vrs_crs[VCPU_REGS_PDPTE1],
+	    (GUEST_PD + 0x1000) | 1);
 	CHECK_EQ(run_value(v), THERE);
 	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
 	crs(v, &vrs);
@@ -151,6 +154,7 @@ pdptes_svm(struct client_vm *v)
 		note("read %u", i);
 		CHECK_EQ(run_value(v), memory[i % 4]);
 	}
+	run_to_io(v, VEI_DIR_OUT, 0x71, 1);
 	CHECK_EQ(run_value(v), THERE);
 	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
 	write_pdpte1(v, 0);

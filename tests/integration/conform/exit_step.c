@@ -99,12 +99,12 @@ breaks(void)
 	struct client_vm *v = new_guest("breaks", args);
 
 	far_page(v, 1);
-	VALUES(v, HIT(1), HIT(1), HIT(1), 3);
+	VALUES(v, HIT(1), HIT(1), HIT(1), HIT(2), 5);
 	VALUES(v, DB(7), HIT(1), DB(7), HIT(2), TRAP_NONE, HIT(0),
 	    DB(7), HIT(4), DB(8), HIT(8), TRAP_NONE, HIT(0), DB(7), HIT(2));
 	run_to(v, NO_IRQ, CLIENT_PROTECT);
 	far_page(v, 3);
-	VALUES(v, DB(2), HIT(4), DB(7), HIT(0x4002), DB(9), HIT(2), 12);
+	VALUES(v, DB(2), HIT(4), DB(7), HIT(0x4002), DB(9), HIT(2), 14);
 	run_done(v);
 }
 
@@ -116,7 +116,7 @@ breaks_tcg(void)
 	struct client_vm *v = new_guest("breaks", args);
 	int i;
 
-	VALUES(v, HIT(0), HIT(0), HIT(0), 0);
+	VALUES(v, HIT(0), HIT(0), HIT(0), HIT(0), 0);
 	for (i = 0; i < 8; i++)
 		VALUES(v, TRAP_NONE, HIT(0));
 	VALUES(v, DB(7), HIT(0x4000), TRAP_NONE, HIT(0), 1);
