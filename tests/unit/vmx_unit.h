@@ -66,6 +66,17 @@ enter(struct vmexit *x)
 	host_enter_end();
 }
 
+/* One entry that leaves by a triple fault: a good VMCS, as it is after it. */
+static inline void
+enter_to_end(void)
+{
+	struct vmexit x;
+
+	step(&triple_fault);
+	enter(&x);
+	ck_assert_int_eq(x.kind, VMEXIT_SHUTDOWN);
+}
+
 /* One entry that leaves by this exit, decoded and not acted on. */
 static inline struct vmexit
 decode(const struct fake_vexit *x)

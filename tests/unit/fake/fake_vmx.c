@@ -60,6 +60,7 @@ static const struct {
 	{ 0x2026, 0x2028, NEED(PROC2, 14) },
 	{ 0x202a, 0x202a, NEED(PROC2, 18) },
 	{ 0x202c, 0x202c, NEED(PROC2, 20) },
+	{ 0x202e, 0x202e, NEED(PROC2, 15) },
 	{ 0x2032, 0x2032, NEED(PROC2, 25) },
 	{ 0x2400, 0x2400, NEED(PROC2, 1) },
 	{ 0x2800, 0x2802, ALWAYS },
@@ -114,6 +115,7 @@ static const struct {
 static bool		   vmx;
 static struct fake_vmx_cpu cpus[FAKE_MAX_CPUS];
 static struct fake_vmcs	   rows[NVMCS];
+static unsigned int	   nrows;	/* used ones, and used before */
 static uint64_t		   vmclears, invepts, invvpids, vmreads;
 static struct fake_vmcs	   vmwrites;	/* counts */
 static unsigned int	   vmfail;
@@ -122,12 +124,9 @@ static pthread_mutex_t	   lock = PTHREAD_MUTEX_INITIALIZER;
 void
 fake_vmx_reset(void)
 {
-	unsigned int i;
-
 	vmx = false;
 	memset(cpus, 0, sizeof(cpus));
-	for (i = 0; i < NVMCS; i++)
-		rows[i].pa = 0;
+	nrows = 0;
 	vmclears = invepts = invvpids = vmreads = 0;
 	memset(&vmwrites, 0, sizeof(vmwrites));
 	vmfail = 0;
@@ -216,8 +215,8 @@ fake_vmx_active(unsigned int cpu)
 {
 	unsigned int i, n = 0;
 
-	for (i = 0; i < NVMCS; i++)
-		if (rows[i].pa != 0 && rows[i].cpu == (int)cpu)
+	for (i = 0; i < nrows; i++)
+		if (rows[i].cpu == (int)cpu)
 			n++;
 	return (n);
 }
@@ -349,17 +348,16 @@ fill(struct fake_vmcs *m)
 static struct fake_vmx_cpu *
 root(const char *what)
 {
-	struct fake_vmx_cpu *c = &cpus[fake_self()->cpu];
-	unsigned int i;
+	unsigned int cpu = fake_self()->cpu, i;
+	struct fake_vmx_cpu *c = &cpus[cpu];
 
 	if (!vmx)
 		fake_die("%s on a CPU without VMX: #UD", what);
 	fake_assert_context(what, false, true, true);
 	if (!c->on)
 		fake_die("%s outside VMX operation: #UD", what);
-	for (i = 0; i < NVMCS; i++)
-		if (rows[i].pa != 0 && rows[i].cpu == (int)fake_self()->cpu &&
-		    !fake_kernel_range(rows[i].pa, PAGE_SIZE_4K))
+	for (i = 0; i < nrows; i++)
+		if (rows[i].cpu == (int)cpu && !fake_kernel_range(rows[i].pa, PAGE_SIZE_4K))
 			fake_die("%s: the active VMCS %#llx was freed", what,
 			    (unsigned long long)rows[i].pa);
 	return (c);
@@ -504,15 +502,17 @@ row_of(uint64_t pa)
 	struct fake_vmcs *m = NULL;
 	unsigned int i;
 
-	for (i = 0; i < NVMCS; i++) {
+	for (i = 0; i < nrows; i++) {
 		if (rows[i].pa == pa)
 			return (&rows[i]);
-		if (m == NULL && (rows[i].pa == 0 || (rows[i].cpu < 0 &&
-		    !fake_kernel_range(rows[i].pa, PAGE_SIZE_4K))))
+		if (m == NULL && rows[i].cpu < 0 &&
+		    !fake_kernel_range(rows[i].pa, PAGE_SIZE_4K))
 			m = &rows[i];
 	}
-	if (m == NULL)
+	if (m == NULL && nrows == NVMCS)
 		fake_die("too many VMCSs");
+	if (m == NULL)
+		m = &rows[nrows++];
 	m->pa = pa;
 	m->cpu = -1;
 	m->cleared = m->launched = false;

@@ -238,6 +238,8 @@ exits(const struct fake_guest *g, const struct fake_vexit *x)
 		return (PROC2(11));
 	case 58:
 		return (PROC2(12) && PROC(9));
+	case 60:
+		return (PROC2(15));
 	case 61:
 		return (PROC2(16));
 	default:

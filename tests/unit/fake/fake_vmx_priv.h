@@ -10,7 +10,7 @@
 
 /* A VMCS, as long as its page lives. `field` is by fake_vmcs_field(). */
 struct fake_vmcs {
-	uint64_t	pa;		/* 0: a free row */
+	uint64_t	pa;
 	bool		cleared;	/* VMCLEAR has been there once */
 	bool		launched;
 	int		cpu;		/* active there; -1: nowhere */
