@@ -33,7 +33,8 @@ JOBS = min(2, os.cpu_count() or 1)
 # starts first, so that the others run beside it.
 SLOW = {"qemu": ["F17.db-loop", "F17.ac-loop"],
         "bochs": ["F5.many"]}
-BOOT_LIMIT = 300        # seconds; a hang, not a slow machine
+BOOTS = 3               # of one batch, when a clause ends the boot
+BOOT_LIMIT = 100        # seconds; a hang, not a slow machine
 # Seconds of the host's clock for a clause, where they are not conform's own
 # choice: Bochs does a million instructions in one.
 CLAUSE_LIMIT = {"bochs": 1000}
@@ -150,7 +151,7 @@ def list_clauses():
 
 
 class Batch:
-    """The clauses of one boot, and what became of them."""
+    """Clauses that share a boot, and what became of them."""
 
     def __init__(self, backend, clauses):
         self.backend = backend
@@ -158,11 +159,11 @@ class Batch:
         self.nonce = secrets.randbits(63) | 1
         self.future = None
 
-    def args(self):
+    def args(self, clauses):
         args = ["conform", "--nonce", str(self.nonce)]
         if self.backend.emulator in CLAUSE_LIMIT:
             args += ["--limit", str(CLAUSE_LIMIT[self.backend.emulator])]
-        for clause in self.clauses:
+        for clause in clauses:
             args += ["--only", clause]
         return args
 
@@ -170,25 +171,36 @@ class Batch:
         """Is there room for one more?"""
         more = len(f" --only {clause}")
         return len(self.clauses) < BATCH and \
-            len(" ".join(self.args())) + more <= self.backend.line
+            len(" ".join(self.args(self.clauses))) + more <= self.backend.line
 
     def run(self):
-        job = emu.Job(BUILD, self.args())
-        result = emu.run(self.backend, job, BOOT_LIMIT)
-        lines, wrong = parse_tap(result.log, self.nonce)
-        return result, lines, wrong
+        """{clause: (its line or None, its boot, what is wrong with that)}.
+
+        Where a clause ends the boot, those behind it get another one.
+        """
+        done, left = {}, self.clauses
+        for _ in range(BOOTS):
+            job = emu.Job(BUILD, self.args(left))
+            result = emu.run(self.backend, job, BOOT_LIMIT)
+            lines, wrong = parse_tap(result.log, self.nonce)
+            wrong = wrong or "not reported"
+            done.update((c, (lines.get(c), result, wrong)) for c in left)
+            left = [c for c in left if c not in lines]
+            done.update((c, (None, result, f"{wrong}, it ended in {left[0]}"))
+                        for c in left[1:])
+            left = left[1:]
+            if not left:
+                break
+        return done
 
     def line(self, clause):
         """The clause's own line, or a failure that says why there is none."""
-        result, lines, wrong = self.future.result()
-        if clause in lines:
-            return lines[clause], result
-        first = next(c for c in self.clauses if c not in lines)
-        blame = "" if first == clause else f" (it ended in {first})"
+        line, result, wrong = self.future.result()[clause]
+        if line:
+            return line, result
         pytest.fail(
-            f"{clause}: no result{blame}: {wrong or 'not reported'}; "
-            f"{result.why}\n--- serial line, last lines:\n{result.tail()}",
-            pytrace=False)
+            f"{clause}: no result: {wrong}; {result.why}\n"
+            f"--- serial line, last lines:\n{result.tail()}", pytrace=False)
 
 
 def batches(backend, clauses):

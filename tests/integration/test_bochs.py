@@ -100,7 +100,7 @@ def test_bochs_says_what_to_type():
     assert set(listed) <= known, set(listed) - known
 
 
-def test_bochs_target(session):
+def test_bochs_target():
     """`make bochs BATCH=1` is that session."""
     done = subprocess.run(
         ["make", "-n", "bochs", "BATCH=1"], cwd=TOP, text=True,

@@ -2,12 +2,14 @@
 """CPU models: the driver attaches, and a guest runs behind every ioctl; or it
 says in one line why not, and the client says what to do."""
 import dataclasses
+import os
 import re
+import subprocess
 
 import pytest
 
 import emu
-from conftest import BUILD
+from conftest import BUILD, TOP
 
 VMX, SVM = "VMX/EPT", "SVM/RVI"
 NEITHER = "the CPU has neither SVM nor VMX"
@@ -96,3 +98,32 @@ def test_runs_where_feature_control_was_unlocked(boot):
     backend = dataclasses.replace(emu.BACKENDS["metal-vmx"], bios=emu.SEABIOS)
     result = boot(["vmctl", "tour"], backend=backend)
     assert said_once(result) == VMX
+
+
+def make(*args):
+    """make, as somebody types it: not as a part of `make check`."""
+    env = {k: v for k, v in os.environ.items()
+           if not k.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(["make", "BUILD=build", *args], cwd=TOP, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False, env=env)
+
+
+@pytest.mark.parametrize("target", ["run", "shell"])
+@pytest.mark.parametrize("cpu,backend", [
+    ([], "metal-svm"), (["CPU=amd"], "metal-svm"), (["CPU=intel"], "metal-vmx")
+], ids=["default", "amd", "intel"])
+def test_make_takes_the_cpu(target, cpu, backend):
+    done = make("-n", target, *cpu)
+    assert done.returncode == 0, done.stderr
+    assert f"emu.py --build build {target} --backend {backend} " in done.stdout
+    assert ("install bochs" in done.stdout) == (backend == "metal-vmx")
+
+
+@pytest.mark.parametrize("target", ["run", "shell"])
+def test_make_names_the_cpus(target):
+    """Another CPU= is an error of one line, before anything is built."""
+    done = make(target, "CPU=vax")
+    assert done.returncode == 2 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert re.search(r"CPU=vax\b.*\bamd\b.*\bintel\b", done.stderr)

@@ -1,32 +1,38 @@
 # SPDX-License-Identifier: ISC
-"""`make shell`: a session typed on the serial line."""
+"""`make shell`: a session typed on the serial line, of either emulator."""
 import re
+
+import pytest
 
 PROMPT = b"vmm> "
 
 
-def session(boot, *lines, expect=0):
-    return boot(["vmctl", "shell"], expect=expect, prompt=PROMPT,
-                stdin=("\r".join(lines) + "\r").encode()).log
+@pytest.fixture(params=["metal-svm", "metal-vmx"])
+def session(request, boot):
+    """session(lines...): what the serial line said."""
+    def go(*lines):
+        return boot(["vmctl", "shell"], backend=request.param, prompt=PROMPT,
+                    stdin=("\r".join(lines) + "\r").encode()).log
+    return go
 
 
-def test_shell_session(boot):
+def test_shell_session(session):
     """A VM from create to term, by hand."""
-    log = session(boot, "create 8 1 mine", "load out", "reset real", "info",
+    log = session("create 8 1 mine", "load out", "reset real", "info",
                   "step 1", "regs gpr", "term", "info", "quit")
     assert re.search(r"\bmine\b", log), log
     assert re.search(r"(?i)\brip\b", log), log
 
 
-def test_shell_names_the_remedy(boot):
+def test_shell_names_the_remedy(session):
     """A wrong word is answered with the right one."""
-    log = session(boot, "frobnicate", "load out", "quit")
+    log = session("frobnicate", "load out", "quit")
     assert "frobnicate" in log and "help" in log, log
     assert "create" in log, log
 
 
-def test_shell_help_lists_every_ioctl(boot):
-    log = session(boot, "help", "quit")
+def test_shell_help_lists_every_ioctl(session):
+    log = session("help", "quit")
     for ioctl in ["CREATE", "RUN", "INFO", "TERM", "RESETCPU", "INTR",
                   "READREGS", "WRITEREGS", "READVMPARAMS", "WRITEVMPARAMS",
                   "MPROTECT_EPT"]:

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from conftest import TOP
+import emu
+from conftest import BUILD, TOP
 
 IOCTLS = ["CREATE", "RUN", "INFO", "TERM", "RESETCPU", "INTR", "READREGS",
           "WRITEREGS", "READVMPARAMS", "WRITEVMPARAMS", "MPROTECT_EPT"]
@@ -15,14 +16,21 @@ SILENT = {"CREATE", "INFO", "TERM"}
 
 
 @pytest.fixture(scope="module")
-def tour(request):
-    import emu
-    from conftest import BUILD
-    job = emu.Job(BUILD, ["vmctl", "tour", "-n", f"{NONCE:x}"])
-    result = emu.run(emu.BACKENDS["metal-svm"], job)
-    if result.status != 0:
-        pytest.fail(f"{result.why}\n{result.tail()}", pytrace=False)
-    return result
+def tours():
+    """The tour on each vendor's CPU."""
+    done = {}
+    for name in ("metal-svm", "metal-vmx"):
+        job = emu.Job(BUILD, ["vmctl", "tour", "-n", f"{NONCE:x}"])
+        done[name] = emu.run(emu.BACKENDS[name], job)
+        if done[name].status != 0:
+            pytest.fail(f"{name}: {done[name].why}\n{done[name].tail()}",
+                        pytrace=False)
+    return done
+
+
+@pytest.fixture(scope="module", params=["metal-svm", "metal-vmx"])
+def tour(request, tours):
+    return tours[request.param]
 
 
 def test_tour_shows_every_ioctl(tour):
@@ -49,17 +57,38 @@ def test_tour_counts_instructions(tour):
         print(f"{what}: {m[1]}, {aim} aimed at")
 
 
-def test_tour_is_deterministic(boot):
+def same_on_both(log):
+    """A tour without the vendor's words, the exits' numbers and the costs."""
+    lines = [re.sub(r" +", " ", li) for li in log.splitlines()
+             if not li.startswith(("vmm0 at", "CPU "))]
+    text = "\n".join(lines)
+    for what in (r"\b[0-9a-f]+(?= [A-Z]+ x\d)",         # an exit's number
+                 r"[\d,]+(?= ([0-9a-f]{8}|-)$)",        # an ioctl's cost
+                 r"(?<=turn )[\d,]+", r"[\d,]+(?= ns;)",
+                 r"(?<=then vmctl: )[\d,]+",
+                 r"(?<=[a-zA-Z] )[\d,]+$"):                # figures at the end
+        text = re.sub(what, "#", text, flags=re.M)
+    return text.splitlines()
+
+
+def test_tour_is_the_same_on_both(tours):
+    svm, vmx = (same_on_both(tours[n].log) for n in ("metal-svm", "metal-vmx"))
+    assert svm == vmx
+    assert len(svm) > 30 and sum("#" in li for li in svm) > 20
+
+
+@pytest.mark.parametrize("backend", ["metal-svm", "metal-vmx"])
+def test_tour_is_deterministic(boot, backend):
     """The same instructions each time, so the same output to the byte."""
     args = ["vmctl", "tour", "-n", f"{NONCE:x}"]
-    assert boot(args).log == boot(args).log
+    assert boot(args, backend=backend).log == boot(args, backend=backend).log
 
 
 def test_tour_fits_a_terminal(tour):
     assert max(map(len, tour.log.splitlines())) <= 80
 
 
-def test_readme_shows_the_tour(tour):
+def test_readme_shows_the_tour(tours):
     """README.md has real output: its rows are the rows of today, but for
     the figures and nonces."""
     def rows(text):
@@ -67,4 +96,4 @@ def test_readme_shows_the_tour(tour):
                        re.sub(r"\s+", " ", m[0]))
                 for m in re.finditer(r"^ ?\d+ +[A-Z_]{3,} .*$", text, re.M)]
     readme = rows((TOP / "README.md").read_text())
-    assert readme == rows(tour.log)
+    assert readme == rows(tours["metal-svm"].log)
