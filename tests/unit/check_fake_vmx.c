@@ -305,7 +305,7 @@ START_TEST(fields_of_the_driver)
 		uint32_t	 width, type, index, encoding;
 	} f[] = {
 #define VMCS(name, width, type, index, text) \
-		{ #name, W_##width, T_##type, index, VMCS_##name },
+	{ #name, W_##width, T_##type, index, VMCS_##name },
 #include "vmcs.def"
 #undef VMCS
 	};

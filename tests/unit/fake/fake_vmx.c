@@ -357,7 +357,8 @@ root(const char *what)
 	if (!c->on)
 		fake_die("%s outside VMX operation: #UD", what);
 	for (i = 0; i < nrows; i++)
-		if (rows[i].cpu == (int)cpu && !fake_kernel_range(rows[i].pa, PAGE_SIZE_4K))
+		if (rows[i].cpu == (int)cpu &&
+		    !fake_kernel_range(rows[i].pa, PAGE_SIZE_4K))
 			fake_die("%s: the active VMCS %#llx was freed", what,
 			    (unsigned long long)rows[i].pa);
 	return (c);
