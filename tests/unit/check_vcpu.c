@@ -555,6 +555,29 @@ START_TEST(lost_before_higher)
 }
 END_TEST
 
+/* ... but with IF closed by the client meanwhile it waits as any other. */
+START_TEST(lost_and_closed)
+{
+	set_if(true);
+	ck_assert_int_eq(unit_protect(id, 0x4000, 0x1000, 1), 0);
+	fake_lose_event(EXIT_NPF, 0x100000007, 0x4000);
+	ck_assert_int_eq(unit_run(id, 0, 0x20, &u), 0);
+	ck_assert_uint_eq(u.reason, EXIT_NPF);
+	ck_assert_uint_eq(u.irqready, 0);
+	set_if(false);
+	run_to_end(NONE);
+	ck_assert_uint_eq(fake_nevents(), 0);
+	ck_assert_uint_eq(u.irqready, 0);
+	fake_step(fake_do_set_if, 1);
+	run_to_end(NONE);
+	ck_assert_uint_eq(fake_nevents(), 1);
+	expect_event(0, EVENT_INTR, 0x20);
+	set_if(true);
+	run_to_end(NONE);
+	ck_assert_uint_eq(fake_nevents(), 1);
+}
+END_TEST
+
 START_TEST(lost_exception)
 {
 	struct vcpu_reg_state r;
@@ -1048,6 +1071,7 @@ event_tests(TCase *tc)
 	tcase_add_test(tc, f18_beside_exception);
 	tcase_add_test(tc, lost_interrupt);
 	tcase_add_test(tc, lost_before_higher);
+	tcase_add_test(tc, lost_and_closed);
 	tcase_add_test(tc, lost_exception);
 	tcase_add_test(tc, lost_at_shutdown);
 }

@@ -3,6 +3,8 @@
  * check_vmm.c - the device: attach, open files, dispatch of the ioctls, who
  * may do what, and the order in which errors are found.
  */
+#include <stdio.h>
+
 #include "unit.h"
 
 #define BAD_VA		0x66660000ULL	/* never mapped */
@@ -911,6 +913,62 @@ START_TEST(suspend_ends_all)
 }
 END_TEST
 
+/* --- The dump --- */
+
+static struct {
+	char		name[32];
+	uint64_t	value;
+} dumped[512];
+static unsigned int ndumped;
+
+static void
+put(void *arg, const char *name, uint64_t value)
+{
+	fake_assert_context("put", true, false, false);
+	ck_assert_ptr_eq(arg, dumped);
+	ck_assert_uint_lt(ndumped, 512);
+	snprintf(dumped[ndumped].name, sizeof(dumped[0].name), "%s", name);
+	dumped[ndumped++].value = value;
+}
+
+/* Each VCPU begins with its ids, the newest VM first. */
+START_TEST(dump_all)
+{
+	const char *rip = unit_intel ? "GUEST_RIP" : "RIP";
+	uint64_t vm = 0, vcpu = 0, got[3][2] = { { 0 } };
+	uint32_t a = unit_real_vm(), b = unit_create(MIB, 2);
+	struct vcpu_reg_state r;
+	unsigned int i;
+
+	unit_real(&r);
+	for (i = 0; i < 2; i++) {
+		r.vrs_gprs[VCPU_REGS_RIP] = 0x2000 + i;
+		ck_assert_int_eq(unit_reset(b, i, &r), 0);
+		fake_step(fake_do_exit, 0x7f);
+	}
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(unit_run(b, i, NONE, &(struct unit_run){ 0 }),
+		    0);
+	fake_step(fake_do_exit, 0x7f);
+	ck_assert_int_eq(unit_run(a, 0, NONE, &(struct unit_run){ 0 }), 0);
+	ndumped = 0;
+	vmm_dump(put, dumped);
+	ck_assert_str_eq(dumped[0].name, "vm");
+	ck_assert_uint_eq(dumped[0].value, b);
+	for (i = 0; i < ndumped; i++) {
+		if (strcmp(dumped[i].name, "vm") == 0)
+			vm = dumped[i].value;
+		else if (strcmp(dumped[i].name, "vcpu") == 0)
+			vcpu = dumped[i].value;
+		else if (strcmp(dumped[i].name, rip) == 0)
+			got[vm][vcpu] = dumped[i].value;
+	}
+	ck_assert_uint_eq(got[a][0], 0x1000);
+	ck_assert_uint_eq(got[b][0], 0x2000);
+	ck_assert_uint_eq(got[b][1], 0x2001);
+}
+END_TEST
+
 /* --- CPUs that come and go --- */
 
 static int online_error;
@@ -1030,6 +1088,7 @@ unit_suite(void)
 	tcase_add_test(life, client_exits);
 	tcase_add_test(life, c6_memlock);
 	tcase_add_test(life, suspend_ends_all);
+	tcase_add_test(life, dump_all);
 	tcase_add_test(life, hotplug_without_vms);
 	tcase_add_test(life, hotplug_with_vms);
 	tcase_add_test(life, hotplug_late);

@@ -490,6 +490,83 @@ START_TEST(f14_long_mode)
 }
 END_TEST
 
+/* Paging of PAE kind turned on by the guest: the driver loads the PDPTEs. */
+static const struct cr_write pae_on = { 4, 0x20, 3 };
+static const struct cr_write pg_on = { 0, 0x80000011, 3 };
+
+static void
+prepare_pae(uint64_t cr3, uint64_t pdpte)
+{
+	struct vcpu_reg_state r;
+
+	unit_real(&r);
+	r.vrs_crs[VCPU_REGS_CR0] = 0x11;
+	r.vrs_crs[VCPU_REGS_CR3] = cr3;
+	ck_assert_int_eq(unit_reset(id, 0, &r), 0);
+	unit_code(0x6020, (uint64_t[4]){ pdpte, 0, 0x8001, 0 }, 32);
+	fake_step(guest_writes_cr, (uintptr_t)&pae_on);
+	fake_step(guest_writes_cr, (uintptr_t)&pg_on);
+}
+
+START_TEST(pdptes_loaded)
+{
+	prepare_pae(0x6020, 0x7001);
+	run_to_end();
+	ck_assert_uint_eq(last(VF_PDPTE0), 0x7001);
+	ck_assert_uint_eq(last(VF_PDPTE0 + 2), 0);
+	ck_assert_uint_eq(last(VF_PDPTE0 + 4), 0x8001);
+	ck_assert_uint_eq(u.exit.vrs.vrs_crs[VCPU_REGS_CR0], 0x80000011);
+}
+END_TEST
+
+/* Reserved bits: the MOV that turns paging on is #GP(0). */
+START_TEST(pdptes_reserved)
+{
+	prepare_pae(0x6020, 0x7003);
+	run_to_end();
+	ck_assert_uint_eq(fake_event(0)->vector, 13);
+	ck_assert(fake_event(0)->has_error);
+	ck_assert_uint_eq(u.exit.vrs.vrs_crs[VCPU_REGS_CR0], 0x11);
+}
+END_TEST
+
+/* They cannot be read for want of host memory: RUN says that. */
+START_TEST(pdptes_no_memory)
+{
+	prepare_pae(0x6020, 0x7001);
+	fake_fail_at(1);
+	ck_assert_int_eq(unit_run(id, 0, NONE, &u), ENOMEM);
+	fake_fail_at(0);
+	ck_assert_uint_eq(fake_nevents(), 0);
+	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_TERMINATED);
+}
+END_TEST
+
+/* EFER.LME and a 16-bit TSS: #GP(0), no entry that fails. */
+START_TEST(long_mode_tss16)
+{
+	struct vcpu_reg_state r;
+
+	unit_real(&r);
+	r.vrs_crs[VCPU_REGS_CR0] = 0x11;
+	r.vrs_crs[VCPU_REGS_CR3] = 0x6000;
+	r.vrs_crs[VCPU_REGS_CR4] = 0x20;
+	r.vrs_msrs[VCPU_REGS_EFER] = 0x100;
+	r.vrs_sregs[VCPU_REGS_TR].vsi_ar = 0x83;
+	ck_assert_int_eq(unit_reset(id, 0, &r), 0);
+	fake_step(guest_writes_cr, (uintptr_t)&pg_on);
+	run_to_end();
+	ck_assert_uint_eq(fake_event(0)->vector, 13);
+	ck_assert_uint_eq(u.exit.vrs.vrs_crs[VCPU_REGS_CR0], 0x11);
+	r.vrs_sregs[VCPU_REGS_TR].vsi_ar = 0x8b;
+	ck_assert_int_eq(unit_reset(id, 0, &r), 0);
+	fake_step(guest_writes_cr, (uintptr_t)&pg_on);
+	run_to_end();
+	ck_assert_uint_eq(fake_nevents(), 1);
+	ck_assert_uint_eq(last(VF_EFER), 0x500);
+}
+END_TEST
+
 /* F28: CR8 is the driver's; no TPR of the host's is reached. */
 static void
 guest_cr8(struct fake_guest *g, uint64_t arg)
@@ -708,6 +785,110 @@ START_TEST(multihit)
 }
 END_TEST
 
+/*
+ * There a large page is the guest's to execute all the same: its first
+ * instruction splits the page, and the parts have what it was allowed.
+ */
+static void
+execute(struct fake_guest *g, uint64_t gpa)
+{
+	if (!fake_access(g, gpa & ~7ULL, (int)(gpa & 7), NULL))
+		fake_step_again();
+}
+
+static void
+setup_multihit(int prot)
+{
+	struct vcpu_reg_state r;
+
+	unit_detach();
+	vmx_bare();
+	fake_msr_all(FAKE_MSR_ARCH, 0, 0x40);
+	unit_attach();
+	fake_user_map(GUEST_VA, 4 * MIB, FAKE_HUGE);
+	id = unit_create(4 * MIB, 1);
+	ck_assert_int_eq(unit_protect(id, 0, 4 * MIB, prot), 0);
+	unit_real(&r);
+	ck_assert_int_eq(unit_reset(id, 0, &r), 0);
+}
+
+static uint64_t
+leaf_size(uint64_t gpa, int *rights)
+{
+	uint64_t hpa, leaf;
+
+	ck_assert(fake_walk(host_pa_of(unit_vm(id)->npt.root), gpa, &hpa,
+	    rights, &leaf));
+	ck_assert_uint_eq(hpa, fake_user_pa(GUEST_VA + gpa));
+	return (leaf);
+}
+
+START_TEST(multihit_splits)
+{
+	int rights;
+
+	setup_multihit(7);
+	fake_step(execute, 0x3000 | NPT_W);	/* no reason to split */
+	run_to_end();
+	ck_assert_uint_eq(leaf_size(0x3000, &rights), 2 * MIB);
+	fake_step(execute, 0x3000 | NPT_X);
+	fake_step(execute, 0x7000 | NPT_X);
+	fake_step(execute, 0x8000 | NPT_W);
+	run_to_end();
+	ck_assert_uint_eq(leaf_size(0x3000, &rights), PAGE_SIZE_4K);
+	ck_assert_int_eq(rights, 7);
+	ck_assert_uint_eq(leaf_size(0x9000, &rights), PAGE_SIZE_4K);
+	ck_assert_int_eq(rights, 7);
+	ck_assert_uint_eq(leaf_size(2 * MIB, &rights), 2 * MIB);
+	ck_assert_uint_eq(unit_used(id), 4 * MIB);
+}
+END_TEST
+
+/* A page that the client closed to execution stays whole, and closed. */
+START_TEST(multihit_not_allowed)
+{
+	int rights;
+
+	setup_multihit(3);
+	fake_step(execute, 0x3000 | NPT_X);
+	ck_assert_int_eq(unit_run(id, 0, NONE, &u), 0);
+	ck_assert_uint_eq(u.reason, 48);
+	ck_assert_uint_eq(leaf_size(0x3000, &rights), 2 * MIB);
+	ck_assert_int_eq(rights, 3);
+	fake_steps_clear();
+}
+END_TEST
+
+START_TEST(multihit_no_memory)
+{
+	setup_multihit(7);
+	fake_step(execute, 0x3000 | NPT_X);
+	fake_fail_at(1);
+	ck_assert_int_eq(unit_run(id, 0, NONE, &u), ENOMEM);
+	fake_fail_at(0);
+	ck_assert(fake_log_has("ends with error 12: exit 0x30"));
+	fake_steps_clear();
+}
+END_TEST
+
+/* ENCLS would reach the host's enclaves: every leaf of it exits, as #UD. */
+START_TEST(encls)
+{
+	static const struct fake_vexit leaf = { .reason = 60, .len = 3 };
+
+	unit_detach();
+	vmx_bare();
+	fake_msr_all(FAKE_MSR_PROC2, 1ULL << (32 + 15), 0);
+	unit_attach();
+	id = unit_real_vm();
+	step(&leaf);
+	run_to_end();
+	ck_assert_uint_eq(last(VF_ENCLS), UINT64_MAX);
+	ck_assert_uint_eq(fake_event(0)->vector, 6);
+	ck_assert_uint_eq(fake_event(0)->rip, 0x1000);
+}
+END_TEST
+
 /* CPUID without leaf 7 says nothing of the erratum: the CPU has it. */
 START_TEST(multihit_old_cpu)
 {
@@ -761,6 +942,10 @@ unit_suite(void)
 	tcase_add_loop_test(tc, f14_refused, 0, 5);
 	tcase_add_test(tc, f14_lmsw_clts);
 	tcase_add_test(tc, f14_long_mode);
+	tcase_add_test(tc, pdptes_loaded);
+	tcase_add_test(tc, pdptes_reserved);
+	tcase_add_test(tc, pdptes_no_memory);
+	tcase_add_test(tc, long_mode_tss16);
 	tcase_add_test(tc, f28_cr8);
 	tcase_add_test(tc, cr_check_fixed_bits);
 	tcase_add_test(tc, ports_all_exit);
@@ -771,6 +956,10 @@ unit_suite(void)
 	tcase_add_test(tc, memory_of_a_vm);
 	tcase_add_loop_test(tc, multihit, 0, 3);
 	tcase_add_test(tc, multihit_old_cpu);
+	tcase_add_test(tc, multihit_splits);
+	tcase_add_test(tc, multihit_not_allowed);
+	tcase_add_test(tc, multihit_no_memory);
+	tcase_add_test(tc, encls);
 	tcase_add_loop_test(tc, ept_format, 0, 4);
 	return (s);
 }

@@ -295,9 +295,17 @@ START_TEST(f21_refuses)
 	case 0:		/* firmware forgot this CPU */
 		fake_msr_set(cpu, FAKE_MSR_FEATURE, 1);
 		break;
-	case 1:		/* another kind of CPU */
+	case 1:		/* another kind of CPU: revision, a control, EPT */
 		fake_msr_set(cpu, FAKE_MSR_BASIC,
 		    fake_msr_get(cpu, FAKE_MSR_BASIC) ^ 1);
+		break;
+	case 2:
+		fake_msr_set(cpu, FAKE_MSR_PROC2,
+		    fake_msr_get(cpu, FAKE_MSR_PROC2) & ~(1ULL << 37));
+		break;
+	case 3:
+		fake_msr_set(cpu, FAKE_MSR_EPT,
+		    fake_msr_get(cpu, FAKE_MSR_EPT) & ~(1ULL << 17));
 		break;
 	}
 	ck_assert_int_eq(create(), EIO);
@@ -637,6 +645,19 @@ START_TEST(dump_without_timer)
 }
 END_TEST
 
+/* No memory for it: only the address is given. */
+START_TEST(dump_no_memory)
+{
+	nvalues = 0;
+	fake_fail_at(1);
+	vmm_dump(put, names);
+	ck_assert(fake_failed());
+	fake_fail_at(0);
+	ck_assert(has_dumped("VMCS"));
+	ck_assert(!has_dumped("GUEST_RIP"));
+}
+END_TEST
+
 Suite *
 unit_suite(void)
 {
@@ -660,7 +681,7 @@ unit_suite(void)
 	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, f27_busy, 0, 4);
 	tcase_add_loop_test(tc, f21_vmxon_fails, 0, 4);
-	tcase_add_loop_test(tc, f21_refuses, 0, 8);
+	tcase_add_loop_test(tc, f21_refuses, 0, 16);
 	tcase_add_loop_test(tc, f21_fixed_bits, 0, 4);
 	tcase_add_test(tc, on_and_off);
 	tc = tcase_create("vmcs");
@@ -676,5 +697,6 @@ unit_suite(void)
 	tcase_add_test(tc, dump);
 	tcase_add_test(tc, dump_running);
 	tcase_add_test(tc, dump_without_timer);
+	tcase_add_test(tc, dump_no_memory);
 	return (s);
 }

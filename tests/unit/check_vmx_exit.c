@@ -459,6 +459,15 @@ START_TEST(triple_fault_rf)
 }
 END_TEST
 
+static uint64_t seen_rflags;
+
+static void
+note_rflags(struct fake_guest *g, uint64_t arg)
+{
+	(void)arg;
+	seen_rflags = vf_get(g, VF_RFLAGS);
+}
+
 /* The interrupted delivery comes again, whole, and once. */
 START_TEST(lost_comes_again)
 {
@@ -480,6 +489,46 @@ START_TEST(lost_comes_again)
 	for (i = 0; i < 3; i++)
 		run_to_end();
 	ck_assert_uint_eq(fake_nevents(), 1);
+}
+END_TEST
+
+/* A client that leaves protected mode meanwhile: no error code any more. */
+START_TEST(lost_in_real_mode)
+{
+	static const struct fake_vexit npf = { .reason = 48, .qual = 0x182,
+	    .gpa = 0x4000 };
+	struct vcpu_reg_state r;
+
+	unit_real(&r);
+	r.vrs_crs[VCPU_REGS_CR0] = 0x11;
+	ck_assert_int_eq(unit_reset(id, 0, &r), 0);
+	ck_assert_int_eq(unit_protect(id, 0x4000, 0x1000, 1), 0);
+	v->exception = (struct hv_event){ true, EVENT_EXCEPTION, 13, true, 5 };
+	fake_lose_vexit(&npf);
+	ck_assert_int_eq(unit_run(id, 0, NONE, &u), 0);
+	ck_assert_uint_eq(u.reason, 48);
+	r.vrs_crs[VCPU_REGS_CR0] = 0x10;
+	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_CRS, &r), 0);
+	run_to_end();
+	ck_assert_uint_eq(fake_nevents(), 1);
+	ck_assert_uint_eq(fake_event(0)->vector, 13);
+	ck_assert(!fake_event(0)->has_error);
+}
+END_TEST
+
+/* The frame of a fault that the driver raises has RF set, of a trap not. */
+START_TEST(fault_sets_rf)
+{
+	static const struct fake_vexit vmcall = { .reason = 18, .len = 3 };
+
+	fake_step(note_rflags, 0);
+	run_to_end();
+	ck_assert_uint_eq(seen_rflags, 2);
+	step(&vmcall);
+	fake_step(note_rflags, 0);
+	run_to_end();
+	ck_assert_uint_eq(fake_event(0)->vector, 6);
+	ck_assert_uint_eq(seen_rflags & 0x10000, 0x10000);
 }
 END_TEST
 
@@ -808,6 +857,8 @@ unit_suite(void)
 	tcase_add_test(tc, lost_in_triple_fault);
 	tcase_add_test(tc, triple_fault_rf);
 	tcase_add_test(tc, lost_comes_again);
+	tcase_add_test(tc, lost_in_real_mode);
+	tcase_add_test(tc, fault_sets_rf);
 	tcase_add_test(tc, window_only_when_changed);
 	tcase_add_test(tc, f25_window_reason);
 	tcase_add_test(tc, f5_window);

@@ -25,6 +25,7 @@
 #define VF_ENTRY_LOAD		0x200au
 #define VF_TSC_OFFSET		0x2010u
 #define VF_EPTP			0x201au
+#define VF_ENCLS		0x202eu
 #define VF_GPA			0x2400u
 #define VF_LINK			0x2800u
 #define VF_DEBUGCTL		0x2802u

@@ -117,7 +117,8 @@ insn_load_selector(int sreg, uint16_t sel)
 	uint64_t base = sel == 0 ? 0 : 0xbad00000;
 
 	fake_assert_context("MOV to a segment", false, true, false);
-	if ((sel & ~7u) + 7 > r->gdt.limit)
+	if ((sel & 4) != 0 ? sreg == VCPU_REGS_LDTR ||
+	    r->sel[VCPU_REGS_LDTR] == 0 : (sel & ~7u) + 7 > r->gdt.limit)
 		fake_die("selector %#x: #GP", sel);
 	switch (sreg) {
 	case VCPU_REGS_DS:
@@ -172,6 +173,8 @@ fake_vmx_host_begin(void)
 	r->sel[VCPU_REGS_FS] = n & 4 ? 0x33 : 0;
 	r->sel[VCPU_REGS_GS] = n & 8 ? 0x3b : 0;
 	r->sel[VCPU_REGS_LDTR] = n & 16 ? 0x48 : 0;
+	if ((n & 48) == 48)		/* a client with an LDT of its own */
+		r->sel[VCPU_REGS_DS] = r->sel[VCPU_REGS_FS] = 0x0f;
 	fake_msr_set(cpu, 0xc0000100, 0x7f0000000000 + n % 256 * 0x1000);
 	fake_msr_set(cpu, 0xc0000102, 0x7e0000000000 + n % 256 * 0x1000);
 	saved[cpu].regs = *r;
