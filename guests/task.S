@@ -4,7 +4,7 @@
  *
  * Exercises: JMP to a TSS in protected mode.
  * Expected exits: SVM: VALUE 0x7a51 from the new task, VALUE of TR; DONE.
- *	VMX: RUN fails and the VCPU is TERMINATED.
+ *	VMX: RUN fails and the VCPU is TERMINATED, RIP = EBX.
  * Why: the one difference between the vendors that the CPU makes.
  */
 #include "trap.h"
@@ -25,7 +25,8 @@
 	movl	%eax, TSS + \off
 	.endr
 	movl	$GUEST_CS32, TSS + 0x4c
-	ljmpl	$0x50, $0
+	movl	$2f, %ebx
+2:	ljmpl	$0x50, $0
 	FAIL
 1:	REPORT
 	xorl	%eax, %eax

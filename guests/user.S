@@ -5,7 +5,8 @@
  * Exercises: exits from CPL 3, and instructions that ring 3 does not have.
  * Expected exits: VALUE 0x55 with cpl 3; VALUE of CPUID 0x40000000 EBX from
  *	ring 3; of OUT without IOPL; then of each privileged instruction in
- *	the order below; DONE with cpl 0.
+ *	the order below; of a step over CPUID, of an access that is not
+ *	aligned; DONE with cpl 0.
  * Why: the CPU checks privilege before most intercepts; a driver that acts
  *	on the others must check it too.
  */
@@ -86,6 +87,13 @@
 	AS_USER	monitor
 	AS_USER	mwait
 	AS_USER	smswl %ecx		/* not privileged: #UD behind it */
+	movl	$0x102, %r14d		/* TF */
+	AS_USER	cpuid
+	movq	%cr0, %rax
+	orl	$0x40000, %eax		/* AM */
+	movq	%rax, %cr0
+	movl	$0x40002, %r14d		/* AC */
+	AS_USER	movl 0x7001, %eax
 	DONE
 
 	.balign	8

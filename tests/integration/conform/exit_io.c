@@ -103,15 +103,22 @@ io_prefixes(void)
 	static const uint8_t out_size[] = { 2, 1, 1, 1, 4, 1, 4, 2, 1 };
 	static const uint8_t in_size[] = { 2, 2, 4 };
 	struct client_vm *v = new_guest("io-prefixes", NULL);
+	const struct vm_exit_inout *vei = &v->exit.vei;
+	bool vmx = !client_is_svm();
 	size_t i;
 
 	for (i = 0; i < NELEM(out_size); i++) {
 		run_to_mark(v, VEI_DIR_OUT, i < 2 ? 0x70 : 0xcf8,
 		    out_size[i]);
-		CHECK_EQ(v->exit.vei.vei_string, 0);
+		CHECK_EQ(vei->vei_string, 0);
+		if (i != 3 && i != 4)	/* those have a REP prefix */
+			CHECK_EQ(vei->vei_rep, 0);
+		CHECK_EQ(vei->vei_encoding, vmx && i < 2);
 	}
-	for (i = 0; i < NELEM(in_size); i++)
+	for (i = 0; i < NELEM(in_size); i++) {
 		run_to_mark(v, VEI_DIR_IN, i == 0 ? 0x71 : 0xcf8, in_size[i]);
+		CHECK_EQ(vei->vei_encoding, vmx && i == 0);
+	}
 	run_done(v);
 }
 
@@ -206,6 +213,7 @@ io_string(void)
 		note("string %zu", i);
 		run_to_io(v, step[i].dir, 0xcf8, step[i].size);
 		CHECK_EQ(v->exit.vei.vei_string, 1);
+		CHECK_EQ(v->exit.vei.vei_encoding, 0);
 		CHECK_EQ(v->exit.vei.vei_rep, step[i].rep);
 		CHECK_EQ(gpr(v, VCPU_REGS_RIP), gpr(v, VCPU_REGS_RBX));
 		CHECK_EQ(gpr(v, VCPU_REGS_RSI), 0x30000);
@@ -349,7 +357,8 @@ const struct clause exit_io[] = {
 	{ "3.2.1.real", "IN and OUT of every width in real mode",
 	    LAYER_EXIT, MATCH, io_real, NULL },
 	{ "F6.prefixes", "I/O instructions of 2 to 15 bytes",
-	    LAYER_EXIT, FIX, io_prefixes, NULL },
+	    LAYER_EXIT, FIX, io_prefixes,
+	    "vei_encoding: VMX 1 for an immediate port, SVM 0" },
 	{ "3.2.1.unclaimed", "a port of nobody reads ones, OUT is lost",
 	    LAYER_EXIT, MATCH, io_unclaimed, NULL },
 	{ "3.2.1.ports-in", "IN exits on the listed ports and no other",

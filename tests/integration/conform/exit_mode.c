@@ -83,6 +83,9 @@ user(void)
 	for (i = 0; i < 3; i++)		/* VMMCALL, MONITOR, MWAIT */
 		CHECK_EQ(run_value(v), UD);
 	CHECK_EQ(run_value(v), TRAP(VMM_EX_UD, 0, 3));
+	CHECK_EQ(run_value(v), TRAP(VMM_EX_DB, 0, 2));
+	CHECK_EQ(run_value(v), under_tcg() ? TRAP(VMM_EX_UD, 0, 7) :
+	    TRAP(VMM_EX_AC, 0, 0));
 	run_done(v);
 	CHECK_EQ(v->exit.cpl, 0);
 }
@@ -110,8 +113,12 @@ task(void)
 
 	if (client_is_svm())
 		RUN_VALUES(v, 0x7a51, 0x50);
-	else
+	else {
 		run_fails(v, EINVAL);
+		CHECK_EQ(gpr(v, VCPU_REGS_RIP), gpr(v, VCPU_REGS_RBX));
+		CHECK_EQ(v->exit.vrs.vrs_sregs[VCPU_REGS_TR].vsi_sel,
+		    GUEST_TR);
+	}
 }
 
 const struct clause exit_mode[] = {
@@ -126,7 +133,7 @@ const struct clause exit_mode[] = {
 	{ "4.mode.climb", "a guest that goes through all modes by itself",
 	    LAYER_EXIT, MATCH, climb, NULL },
 	{ "F9.user", "cpl is 3 in ring 3; what ring 3 may not do is #GP",
-	    LAYER_EXIT, FIX, user, NULL },
+	    LAYER_EXIT, FIX, user, "TCG checks no alignment" },
 	{ "F9.v86", "cpl is 3 in virtual-8086 mode",
 	    LAYER_EXIT, FIX, v86, NULL },
 	{ "4.2.task", "a task switch",
