@@ -89,7 +89,7 @@ static void
 moving(void)
 {
 	static const char *const name[] = { "real", "pae", "long", "v86",
-	    "user", "climb", "unreal" };
+	    "user", "climb", "unreal", "segments" };
 	static uint32_t want[MOST], got[MOST];
 	uint64_t nonce = fresh();
 	size_t i, n;

@@ -142,6 +142,43 @@ deliver_readonly_irq(void)
 	deliver(4, 0x41, 0, 1, READONLY);
 }
 
+/* The same in real mode: six bytes are pushed, whatever the vector. */
+static void
+deliver_real(void)
+{
+	static const struct {
+		uint32_t	vector, offset;
+	} event[] = {
+		{ VMM_EX_UD, 0 }, { VMM_EX_GP, 0 }, { 0x1e, 2 },
+		{ VMM_EX_DE, 0 }, { 0x1d, 1 }, { VMM_EX_BP, 1 },
+	};
+	struct client_vm *v;
+	uint64_t args[8] = { 0 };
+	uint16_t irq;
+
+	for (args[0] = 0; args[0] < NELEM(event); args[0]++) {
+		note("event %d", (int)args[0]);
+		v = new_guest("delivery-real", args);
+		irq = NO_IRQ;
+		CHECK_EQ(client_ioc_mprotect(v->fd, v->id, 0, 0x30000, 0x1000,
+		    1), 0);
+		run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+		if (args[0] == 4) {
+			run_to(v, NO_IRQ, CLIENT_HLT);
+			irq = 0x1d;
+		}
+		run_to(v, irq, CLIENT_PROTECT);
+		CHECK_EQ(gpr(v, VCPU_REGS_RSP) & 0xffff, 0x1000);
+		CHECK_EQ(client_ioc_mprotect(v->fd, v->id, 0, 0x30000, 0x1000,
+		    3), 0);
+		CHECK_EQ(run_value(v), event[args[0]].vector);
+		CHECK_EQ(run_value(v), event[args[0]].offset);
+		CHECK_EQ(run_value(v), 0x1000 - 6 - 8);
+		run_done(v);
+		client_destroy(v);
+	}
+}
+
 /* Delivery that can never succeed ends the VCPU, not the host. */
 static void
 deliver_nowhere(void)
@@ -263,6 +300,8 @@ const struct clause exit_event[] = {
 	    "INT1: SVM #UD, VMX #DB" },
 	{ "F20.delivery-irq", "the same with an interrupt",
 	    LAYER_EXIT, FIX, deliver_readonly_irq, NULL },
+	{ "F20.delivery-real", "the same in real mode: no error code",
+	    LAYER_EXIT, FIX, deliver_real, NULL },
 	{ "6.delivery-nowhere", "delivery outside of memory ends the VCPU",
 	    LAYER_EXIT, MATCH, deliver_nowhere, NULL },
 	{ "F17.db-loop", "#DB for ever can be stopped",

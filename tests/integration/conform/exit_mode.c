@@ -106,6 +106,51 @@ v86(void)
 	CHECK_EQ(v->exit.cpl, 0);
 }
 
+/* A segment register as the guest `segments` should have left it. */
+static void
+segment_is(const struct client_vm *v, int sreg, uint16_t sel, uint64_t base)
+{
+	const struct vcpu_segment_info *s = &v->exit.vrs.vrs_sregs[sreg];
+
+	note("segment %d", sreg);
+	CHECK_EQ(s->vsi_sel, sel);
+	/* TCG: LLDT of null clears the limit, and keeps the rights. */
+	if (sel == 0 && sreg == VCPU_REGS_LDTR && under_tcg())
+		CHECK_EQ(s->vsi_limit, 0);
+	else
+		CHECK_EQ(s->vsi_ar >> 16 & 1, sel == 0);	/* unusable */
+	if (sel != 0)
+		CHECK_EQ(s->vsi_base, base);
+}
+
+static void
+segments(void)
+{
+	static const int data[] = { VCPU_REGS_DS, VCPU_REGS_ES, VCPU_REGS_GS,
+	    VCPU_REGS_SS };
+	struct client_vm *v = new_guest("segments", NULL);
+	int round;
+	size_t i;
+
+	for (round = 0; round < 3; round++) {
+		CHECK_EQ(run_value(v), CPUID_EBX_40000000);
+		run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+		CHECK_EQ(v->exit.cpl, 0);
+		segment_is(v, VCPU_REGS_LDTR, round == 1 ? 0x60 : 0, 0x30000);
+		segment_is(v, VCPU_REGS_FS, round == 1 ? 4 : 0, 0x12345000);
+		for (i = 0; i < NELEM(data); i++)
+			segment_is(v, data[i], round == 2 ? GUEST_DS : 0, 0);
+	}
+	run_done(v);
+}
+
+static void
+compat(void)
+{
+	RUN_VALUES(new_guest("compat", NULL), CPUID_EBX_40000000, 0,
+	    0x400, 0, 0x400, 0);
+}
+
 static void
 task(void)
 {
@@ -136,6 +181,10 @@ const struct clause exit_mode[] = {
 	    LAYER_EXIT, FIX, user, "TCG checks no alignment" },
 	{ "F9.v86", "cpl is 3 in virtual-8086 mode",
 	    LAYER_EXIT, FIX, v86, NULL },
+	{ "C3.segments", "null selectors and an LDT, from exit to entry",
+	    LAYER_EXIT, MATCH, segments, NULL },
+	{ "4.mode.compat", "compatibility mode: operands of 32 bits",
+	    LAYER_EXIT, MATCH, compat, NULL },
 	{ "4.2.task", "a task switch",
 	    LAYER_EXIT, MATCH, task, "SVM: native; VMX: ends the VCPU" },
 	CLAUSE_END
