@@ -618,6 +618,27 @@ START_TEST(tlb_is_stale)
 }
 END_TEST
 
+/* Linear translations of one VCPU that are another's as well. */
+START_TEST(dies_shared_vpid)
+{
+	struct vcpu_reg_state r;
+	struct fake_guest g;
+	uint32_t other = unit_create(MIB, 1);
+	uint64_t vpid;
+
+	unit_real(&r);
+	ck_assert_int_eq(unit_reset(other, 0, &r), 0);
+	step(&triple_fault);
+	ck_assert_int_eq(unit_run(other, 0, NONE, &u), 0);
+	vpid = last(VF_VPID);
+	enter_to_end();
+	ck_assert_uint_ne(last(VF_VPID), vpid);
+	g = *fake_last();
+	vf_set(&g, VF_VPID, vpid);
+	enter_to_end();
+}
+END_TEST
+
 static void
 hand_tests(Suite *s)
 {
@@ -652,6 +673,7 @@ unit_suite(void)
 	tcase_add_loop_test_raise_signal(tc, dies_not_asked_for, SIGABRT, 0,
 	    14);
 	tcase_add_loop_test_raise_signal(tc, dies_ept, SIGABRT, 0, 5);
+	tcase_add_test_raise_signal(tc, dies_shared_vpid, SIGABRT);
 	tcase_add_loop_test(tc, tlb_operations, 0, 7);
 	tcase_add_test(tc, tlb_without_vpid);
 	tcase_add_test(tc, tlb_is_stale);

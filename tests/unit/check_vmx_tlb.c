@@ -126,6 +126,32 @@ START_TEST(vpids_differ)
 }
 END_TEST
 
+/* Two VCPUs of one VM that come to a CPU from different ones. */
+START_TEST(vpids_differ_after_move)
+{
+	uint32_t vm = make_vm(0, 3), vpid[3];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		fake_cpu_set(i);
+		ck_assert(may(vm, i, 0x3000, NPT_W));
+		vpid[i] = fake_last()->asid;
+	}
+	ck_assert(vpid[0] == vpid[1] && vpid[1] == vpid[2]);
+	fake_cpu_set(3);
+	for (i = 0; i < 3; i++) {
+		ck_assert(may(vm, i, 0x3000, NPT_W));
+		vpid[i] = fake_last()->asid;
+	}
+	ck_assert(vpid[0] != vpid[1] && vpid[1] != vpid[2]);
+	fake_cpu_set(0);
+	ck_assert(may(vm, 1, 0x3000, NPT_W));
+	vpid[1] = fake_last()->asid;
+	ck_assert(may(vm, 0, 0x3000, NPT_W));
+	ck_assert_uint_ne(fake_last()->asid, vpid[1]);
+}
+END_TEST
+
 /* One INVEPT on each CPU that had the old rights, no more. */
 START_TEST(f20_one_invept)
 {
@@ -447,6 +473,7 @@ unit_suite(void)
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, f10_not_needed);
 	tcase_add_test(tc, vpids_differ);
+	tcase_add_test(tc, vpids_differ_after_move);
 	tcase_add_test(tc, f20_one_invept);
 	tcase_add_test(tc, f20_two_vcpus);
 	tcase_add_test(tc, f20_two_vcpus_one_cpu);

@@ -8,6 +8,7 @@
 #include "fake_vmx_priv.h"
 
 #define NTLB		16384
+#define NVPIDS		8192
 #define EPT_R		1u
 #define EPT_W		2u
 #define EPT_X		4u
@@ -25,14 +26,33 @@ struct tlb {
 	uint8_t		rights;
 };
 
+/* Who entered with a VPID since the CPU last forgot its mappings. */
+struct owner {
+	const struct fake_vmcs	*vmcs;
+	unsigned int		 epoch;
+};
+
+static struct owner	owners[FAKE_MAX_CPUS][NVPIDS];
+static unsigned int	epochs[FAKE_MAX_CPUS], epoch;
 static struct tlb	tlb[NTLB];
 static unsigned int	ntlb;
 static uint64_t		flushes;
 static pthread_mutex_t	lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* That CPU forgot all linear translations of guests. */
+static void
+disown(unsigned int cpu)
+{
+	epochs[cpu] = ++epoch;
+}
+
 void
 fake_ept_reset(void)
 {
+	unsigned int i;
+
+	for (i = 0; i < FAKE_MAX_CPUS; i++)
+		disown(i);
 	ntlb = 0;
 	flushes = 0;
 }
@@ -178,6 +198,8 @@ fake_ept_drop(unsigned int cpu, uint64_t eptp, bool all)
 	const struct tlb key = { .cpu = cpu, .root = ROOT(eptp) };
 
 	sweep(all ? any : same_root, &key);
+	if (all)
+		disown(cpu);
 	flushes++;
 }
 
@@ -190,20 +212,34 @@ fake_vpid_drop(unsigned int cpu, uint32_t vpid, uint64_t gpa, int type)
 
 	sweep(type == 0 ? same_vpid_page : type == 2 ? any_vpid : same_vpid,
 	    &key);
+	if (type == 2)
+		disown(cpu);
+	else if (type != 0 && vpid < NVPIDS)
+		owners[cpu][vpid].vmcs = NULL;
 	flushes++;
 }
 
 /*
  * Without VPIDs every entry and exit forgets the combined mappings of VPID 0
- * but no guest-physical one.
+ * but no guest-physical one. With them, two VCPUs that enter with the same one
+ * use each other's linear translations.
  */
 void
 fake_ept_entry(const struct fake_guest *g)
 {
 	const struct tlb key = { .cpu = g->cpu, .vpid = 0 };
+	struct owner *o;
 
-	if (g->asid == 0)
+	if (g->asid == 0) {
 		sweep(same_vpid, &key);
+		return;
+	}
+	if (g->asid >= NVPIDS)
+		fake_die("VPID %u", g->asid);
+	o = &owners[g->cpu][g->asid];
+	if (o->epoch == epochs[g->cpu] && o->vmcs != NULL && o->vmcs != g->vmx)
+		fake_die("two VCPUs have VPID %u on CPU %u", g->asid, g->cpu);
+	*o = (struct owner){ g->vmx, epochs[g->cpu] };
 }
 
 unsigned int
