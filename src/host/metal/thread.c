@@ -87,7 +87,9 @@ reap(void)
 
 /*
  * After every switch, on the new thread's stack; and so the function of a
- * thread that starts in ring 3 with the frame it has.
+ * thread that starts in ring 3 with the frame it has. A tick that was due
+ * before is not the end of this turn: where turns and ticks keep step, the
+ * same thread would lose all of its turns.
  */
 void
 thread_begin(struct frame *f)
@@ -96,6 +98,8 @@ thread_begin(struct frame *f)
 	if (zombie != NULL)
 		reap();
 	sti();
+	__asm__ volatile("nop");	/* STI holds interrupts for one more */
+	resched = false;
 }
 
 /* Gives t the CPU. Locks: interrupts off. Returns in the caller's turn. */
