@@ -176,19 +176,18 @@ class Batch:
     def run(self):
         """{clause: (its line or None, its boot, what is wrong with that)}.
 
-        Where a clause ends the boot, those behind it get another one.
+        When a clause ends the boot, those behind it get another one.
         """
         done, left = {}, self.clauses
         for _ in range(BOOTS):
             job = emu.Job(BUILD, self.args(left))
             result = emu.run(self.backend, job, BOOT_LIMIT)
             lines, wrong = parse_tap(result.log, self.nonce)
-            wrong = wrong or "not reported"
-            done.update((c, (lines.get(c), result, wrong)) for c in left)
+            for clause in left:
+                done[clause] = lines.get(clause), result, wrong
             left = [c for c in left if c not in lines]
-            done.update((c, (None, result, f"{wrong}, it ended in {left[0]}"))
-                        for c in left[1:])
-            left = left[1:]
+            if left and not wrong.startswith("Bail out!"):
+                left.pop(0)         # it ended the boot, without a line
             if not left:
                 break
         return done

@@ -23,13 +23,13 @@ LEFT_OUT = {"metal-svm-bochs": [
     ("a single step of the guest over an instruction that exits is a #DB in "
      "the host", [
          "F5.exception", "F18.beside", "F5.stepped", "F1.step-more",
-         "4.decode", "4.decode-real"]),
+         "4.decode", "4.decode-real", "F9.user"]),
     ("a #DB exit leaves DR6 as it was and DR7.GD set: Bochs changes them "
      "when it delivers the exception, which is later", [
          "F1.step", "4.1.dr", "F17.dr-leak", "4.1.breaks"]),
     ("an exit in the delivery of INT n has the vector of an older exception "
      "in EXITINTINFO: Bochs stores that of exceptions only", [
-         "6.delivery", "F20.delivery"]),
+         "6.delivery", "F20.delivery", "F20.delivery-real"]),
     ("an exit from virtual-8086 mode ends Bochs: \"VM is set in long mode\"", [
          "3.5.moving", "F9.v86", "F11.states"]),
     ("VMRUN does not load CR2, so that of a page fault in the host is the "
