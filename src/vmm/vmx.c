@@ -664,7 +664,8 @@ vmx_is_pae(const struct vcpu *v)
 static void
 vmx_load_crs(struct vcpu *v)
 {
-	bool lma = (v->efer & EFER_LMA) != 0;
+	/* Bochs: dies of LMA without PG, unless EFER and the control differ. */
+	bool lma = (v->efer & EFER_LMA) != 0 && (v->cr0 & CR0_PG) != 0;
 	int i;
 
 	vmcs_write(VMCS_GUEST_CR0, vmx_real_cr0(v->cr0));
