@@ -21,6 +21,9 @@ their first comment says of them.
 Directive `vmcs-fields`: the fields of vmcs.def with their encodings, computed
 as in vmx.h and held against its assertions.
 
+Directive `vendor-clauses`: the clauses of conform that know an answer for each
+vendor, and what their tables say of it.
+
 Directive `left-out`: the clauses that a back end does not run, and why.
 
 Role `line`: FILE: TEXT, a piece of a line of src/vmm/FILE, which has it.
@@ -35,7 +38,8 @@ from docutils.parsers.rst import Directive
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(TOP / "tools"), str(TOP / "tests/integration")]
-import left_out  # noqa: E402  (found by the line above)
+import claims  # noqa: E402  (found by the line above)
+import left_out  # noqa: E402
 import size  # noqa: E402
 
 SRC = TOP / "src/vmm"
@@ -313,6 +317,26 @@ class VmcsFields(Table):
         return out
 
 
+CLAUSE = re.compile(r'[{(]\s*"([\w.-]+)",\s*((?:"[^"]*"\s*)+),'
+                    r'\s*[^{}"]*?,\s*((?:"[^"]*"\s*)+)[})]')
+
+
+class VendorClauses(Table):
+    sources = []
+
+    def make(self):
+        rows = []
+        for path in sorted(claims.CONFORM.glob("*.c")):
+            for m in CLAUSE.finditer(path.read_text()):
+                title, note = ("".join(re.findall('"([^"]*)"', s))
+                               for s in m.groups()[1:])
+                rows.append((code(m[1]), title, note))
+        if len(rows) < 10:
+            raise Broken("conform's tables are not what they were")
+        return [table((18, 42, 40), ("clause", "what it asks", "answers"),
+                      sorted(rows, key=lambda r: r[0].astext()))]
+
+
 class LeftOut(Table):
     sources = []
 
@@ -335,6 +359,7 @@ def setup(app):
     app.add_directive("twins", Twins)
     app.add_directive("vendor-files", VendorFiles)
     app.add_directive("vmcs-fields", VmcsFields)
+    app.add_directive("vendor-clauses", VendorClauses)
     app.add_directive("left-out", LeftOut)
     app.add_role("line", line_role)
     return {"parallel_read_safe": False}
