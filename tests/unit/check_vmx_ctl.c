@@ -547,6 +547,126 @@ START_TEST(cpu_goes_meanwhile)
 }
 END_TEST
 
+/*
+ * Registers of a VCPU that the CPU holds where another VCPU's guest spins: the
+ * guest is interrupted for it, and finds its own VMCS again.
+ */
+START_TEST(f8_beside_running)
+{
+	struct vcpu_reg_state r;
+	struct unit_runner t;
+	uint32_t other = unit_create(MIB, 1);
+	unsigned int i;
+
+	unit_real(&r);
+	r.vrs_gprs[VCPU_REGS_RSP] = 0x5550;
+	ck_assert_int_eq(unit_reset(other, 0, &r), 0);
+	run_on(1);
+	fake_cpu_set(0);
+	fake_step_default(unit_spin, 0);
+	unit_start(&t, other, 0, 1);
+	for (i = 0; i < 20; i++) {
+		ck_assert_int_eq(unit_read(id, 0, VM_RWREGS_ALL, &r), 0);
+		ck_assert_uint_eq(r.vrs_idtr.vsi_limit, 0x3ff);
+		r.vrs_sregs[VCPU_REGS_ES].vsi_base = i;
+		ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_SREGS, &r), 0);
+		unit_wait_spin();
+	}
+	fake_signal(t.self);
+	ck_assert_int_eq(unit_join(&t), 0);
+	ck_assert_uint_eq(t.run.exit.vrs.vrs_gprs[VCPU_REGS_RSP], 0x5550);
+	ck_assert_uint_eq(t.run.exit.vrs.vrs_sregs[VCPU_REGS_ES].vsi_base, 0);
+	fake_step_default(fake_do_exit, 0x7f);
+	run_on(2);
+	ck_assert_uint_eq(last(VF_BASE(VX_ES)), 19);
+}
+END_TEST
+
+/* --- VCPUs and CPUs at random, against a model --- */
+
+#define NMODEL	4
+
+static struct {
+	uint32_t	id;
+	uint64_t	base;		/* of ES */
+	uint64_t	rsp;
+} model[NMODEL];
+
+static void
+model_run(unsigned int n, unsigned int cpu)
+{
+	fake_cpu_set(cpu);
+	step(&triple_fault);
+	ck_assert_int_eq(unit_run(model[n].id, 0, NONE, &u), 0);
+	ck_assert_uint_eq(last(VF_BASE(VX_ES)), model[n].base);
+	ck_assert_uint_eq(last(VF_RSP), model[n].rsp);
+}
+
+/* One register group from anywhere; sometimes all of them anew. */
+static void
+model_write(unsigned int n, uint32_t v32)
+{
+	struct vcpu_reg_state r;
+
+	unit_real(&r);
+	model[n].base = r.vrs_sregs[VCPU_REGS_ES].vsi_base = v32;
+	if (v32 % 5 == 0) {
+		model[n].rsp = r.vrs_gprs[VCPU_REGS_RSP] = v32 & 0xffff;
+		ck_assert_int_eq(unit_reset(model[n].id, 0, &r), 0);
+	} else
+		ck_assert_int_eq(unit_write(model[n].id, 0, VM_RWREGS_SREGS,
+		    &r), 0);
+}
+
+static void
+model_read(unsigned int n)
+{
+	struct vcpu_reg_state r;
+
+	ck_assert_int_eq(unit_read(model[n].id, 0, VM_RWREGS_ALL, &r), 0);
+	ck_assert_uint_eq(r.vrs_sregs[VCPU_REGS_ES].vsi_base, model[n].base);
+	ck_assert_uint_eq(r.vrs_gprs[VCPU_REGS_RSP], model[n].rsp);
+}
+
+START_TEST(random_moves)
+{
+	uint32_t seed = 271828u + (uint32_t)_i * 31, n, cpu;
+	struct vcpu_reg_state r;
+	int round;
+
+	unit_real(&r);
+	for (n = 0; n < NMODEL; n++) {
+		model[n].id = unit_create(MIB, 1);
+		model[n].base = 0;
+		model[n].rsp = 0x8000;
+		ck_assert_int_eq(unit_reset(model[n].id, 0, &r), 0);
+	}
+	for (round = 0; round < 500; round++) {
+		n = unit_random(&seed) % NMODEL;
+		cpu = unit_random(&seed) % 4;
+		fake_cpu_set(cpu);
+		switch (unit_random(&seed) % 8) {
+		case 0:
+			fake_hotplug(cpu, go_offline, NULL);
+			fake_hotplug(cpu, go_online, NULL);
+			break;
+		case 1:
+			model_write(n, unit_random(&seed));
+			break;
+		case 2:
+		case 3:
+			model_read(n);
+			break;
+		default:
+			model_run(n, cpu);
+			break;
+		}
+	}
+	for (n = 0; n < NMODEL; n++)
+		ck_assert_int_eq(unit_term(model[n].id), 0);
+}
+END_TEST
+
 /* A CPU that cannot come: VMXON fails there. */
 START_TEST(cpu_cannot_come)
 {
@@ -693,6 +813,8 @@ unit_suite(void)
 	tcase_add_test(tc, two_on_one_cpu);
 	tcase_add_test(tc, cpu_goes_and_comes);
 	tcase_add_test(tc, cpu_goes_meanwhile);
+	tcase_add_test(tc, f8_beside_running);
+	tcase_add_loop_test(tc, random_moves, 0, 8);
 	tcase_add_test(tc, cpu_cannot_come);
 	tcase_add_test(tc, dump);
 	tcase_add_test(tc, dump_running);
