@@ -734,6 +734,11 @@ START_TEST(refused_states)
 		why = "CS.DPL is not SS.DPL";
 		r.vrs_sregs[VCPU_REGS_CS].vsi_ar = 0x9b;
 		break;
+	case 3:		/* LMA outlives PG: Bochs would not survive PE as well */
+		r.vrs_crs[VCPU_REGS_CR0] = 0x10;
+		r.vrs_msrs[VCPU_REGS_EFER] = 0x500;
+		why = "EFER.LMA is not the entry control";
+		break;
 	default:
 		r.vrs_crs[VCPU_REGS_CR0] = 0x80000011;	/* LME, PG, no PAE */
 		r.vrs_msrs[VCPU_REGS_EFER] = 0x500;
@@ -867,7 +872,7 @@ unit_suite(void)
 	tcase_add_test(tc, single_step);
 	tcase_add_test(tc, f19_vector_waits);
 	tcase_add_loop_test(tc, vmfail_named, 0, 9);
-	tcase_add_loop_test(tc, refused_states, 0, 4);
+	tcase_add_loop_test(tc, refused_states, 0, 5);
 	tcase_add_test(tc, refused_later);
 	tcase_add_test(tc, refused_msr);
 	tcase_add_test(tc, mce_during_entry);
