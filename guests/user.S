@@ -5,8 +5,8 @@
  * Exercises: exits from CPL 3, and instructions that ring 3 does not have.
  * Expected exits: VALUE 0x55 with cpl 3; VALUE of CPUID 0x40000000 EBX from
  *	ring 3; of OUT without IOPL; then of each privileged instruction in
- *	the order below; of a step over CPUID, of an access that is not
- *	aligned; DONE with cpl 0.
+ *	the order below; of an access that is not aligned; DONE with cpl 0.
+ *	If ARG 0 is 1: VALUE of a step over CPUID, over NOP; DONE.
  * Why: the CPU checks privilege before most intercepts; a driver that acts
  *	on the others must check it too.
  */
@@ -44,6 +44,8 @@
 	lgdt	gdtr
 	movq	$0x7800, GUEST_TSS + 4
 	movq	%rsp, %r13
+	cmpl	$0, ARG(0)
+	jne	9f
 	movl	$0x3002, %r14d		/* IOPL 3 */
 
 	ARM	1f, 2f
@@ -87,13 +89,16 @@
 	AS_USER	monitor
 	AS_USER	mwait
 	AS_USER	smswl %ecx		/* not privileged: #UD behind it */
-	movl	$0x102, %r14d		/* TF */
-	AS_USER	cpuid
 	movq	%cr0, %rax
 	orl	$0x40000, %eax		/* AM */
 	movq	%rax, %cr0
 	movl	$0x40002, %r14d		/* AC */
 	AS_USER	movl 0x7001, %eax
+	DONE
+
+9:	movl	$0x102, %r14d		/* TF */
+	AS_USER	cpuid
+	AS_USER	nop
 	DONE
 
 	.balign	8

@@ -23,7 +23,7 @@ LEFT_OUT = {"metal-svm-bochs": [
     ("a single step of the guest over an instruction that exits is a #DB in "
      "the host", [
          "F5.exception", "F18.beside", "F5.stepped", "F1.step-more",
-         "4.decode", "4.decode-real", "F9.user"]),
+         "4.decode", "4.decode-real", "F1.step-user"]),
     ("a #DB exit leaves DR6 as it was and DR7.GD set: Bochs changes them "
      "when it delivers the exception, which is later", [
          "F1.step", "4.1.dr", "F17.dr-leak", "4.1.breaks"]),

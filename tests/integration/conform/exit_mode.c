@@ -83,7 +83,6 @@ user(void)
 	for (i = 0; i < 3; i++)		/* VMMCALL, MONITOR, MWAIT */
 		CHECK_EQ(run_value(v), UD);
 	CHECK_EQ(run_value(v), TRAP(VMM_EX_UD, 0, 3));
-	CHECK_EQ(run_value(v), TRAP(VMM_EX_DB, 0, 2));
 	CHECK_EQ(run_value(v), under_tcg() ? TRAP(VMM_EX_UD, 0, 7) :
 	    TRAP(VMM_EX_AC, 0, 0));
 	run_done(v);

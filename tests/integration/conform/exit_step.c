@@ -75,6 +75,14 @@ step_more(void)
 }
 
 static void
+step_user(void)
+{
+	static const uint64_t args[8] = { 1 };
+
+	RUN_VALUES(new_guest("user", args), DB(2), DB(1));
+}
+
+static void
 step_irq(void)
 {
 	struct client_vm *v = new_guest("step-irq", NULL);
@@ -136,6 +144,8 @@ const struct clause exit_step[] = {
 	{ "F1.step-more", "one #DB a step: faults between, MOV SS, STI, HLT",
 	    LAYER_EXIT, FIX, step_more,
 	    "TCG: STI holds the #DB back, too" },
+	{ "F1.step-user", "steps in ring 3",
+	    LAYER_EXIT, FIX, step_user, NULL },
 	{ "F18.step", "a vector that comes while the guest is stepped",
 	    LAYER_EXIT, FIX, step_irq, NULL },
 	{ "4.1.breaks", "breakpoints of the guest: execution, reads, writes",
