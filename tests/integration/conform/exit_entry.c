@@ -457,12 +457,12 @@ odd_states(void)
 
 const struct clause exit_entry[] = {
 	{ "4.mode.unreal", "real mode with segments of protected mode",
-	    LAYER_EXIT, MATCH, unreal, NULL },
+	    LAYER_EXIT, MATCH, unreal, "TCG checks no limits" },
 	{ "3.5.moving", "every mode goes on in another VCPU, by RESETCPU",
 	    LAYER_EXIT, MATCH, moving, NULL },
 	{ "F11.states", "segments that an entry refuses, and those it takes",
 	    LAYER_EXIT, FIX, states,
-	    "VMX refuses what SVM runs" },
+	    "VMX refuses what SVM runs; TCG: virtual-8086 mode at CPL 0" },
 	{ "F11.odd", "random states: RUN ends, and harms nobody",
 	    LAYER_EXIT, FIX, odd_states, NULL },
 	CLAUSE_END

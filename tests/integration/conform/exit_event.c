@@ -281,7 +281,7 @@ ac_loop(void)
 
 const struct clause exit_event[] = {
 	{ "4.native", "the guest's own exceptions reach it as they are",
-	    LAYER_EXIT, MATCH, except, NULL },
+	    LAYER_EXIT, MATCH, except, "TCG raises no #XM" },
 	{ "F1.long", "injected #UD and #GP(0) in 64-bit mode",
 	    LAYER_EXIT, FIX, inject_long, NULL },
 	{ "F1.prot", "the same in protected mode",

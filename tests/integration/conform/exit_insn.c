@@ -134,7 +134,7 @@ const struct clause exit_insn[] = {
 	{ "4.2.ud-svm", "SVM instructions, MONITOR, MWAIT, INT1 are #UD",
 	    LAYER_EXIT, MATCH, ud_svm, "INT1: SVM #UD, VMX #DB" },
 	{ "4.2.ud-vmx", "VMX instructions, and what CPUID hides, are #UD",
-	    LAYER_EXIT, MATCH, ud_vmx, NULL },
+	    LAYER_EXIT, MATCH, ud_vmx, "TCG takes TPAUSE for MFENCE" },
 	{ "4.2.ud-rdtscp", "RDTSCP and RDPID are #UD",
 	    LAYER_EXIT, MATCH, ud_rdtscp, "TCG runs RDTSCP" },
 	{ "F17.cache", "INVD and WBINVD do nothing, RDPMC is #GP",

@@ -374,7 +374,7 @@ const struct clause exit_protect[] = {
 	    LAYER_EXIT, FIX, shared_readonly, NULL },
 	{ "F20.walk", "a page walk in a read-only page",
 	    LAYER_EXIT, FIX, page_walk,
-	    "SVM: a walk counts as a write; VMX: if it sets a bit" },
+	    "SVM: a walk is a write; VMX: if it sets a bit, but on Bochs" },
 	{ "F20.walk-unreadable", "a page walk in an execute-only page",
 	    LAYER_EXIT, FIX, page_walk_unreadable, NULL },
 	{ "F20.running", "no VCPU runs on with the old rights",
