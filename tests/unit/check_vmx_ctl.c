@@ -242,8 +242,7 @@ expect_off(int busy)
 static void
 setup_cpus(void)
 {
-	unit_boot();
-	fake_vmx_set();
+	vmx_bare();
 	unit_attach();
 	attached_pages = fake_kernel_pages();
 }
@@ -318,8 +317,7 @@ END_TEST
 START_TEST(f21_fixed_bits)
 {
 	unit_detach();
-	unit_boot();
-	fake_vmx_set();
+	vmx_bare();
 	switch (_i) {
 	case 0:
 		fake_msr_all(FAKE_MSR_CR0_FIXED0, 0x8, 0);	/* TS */

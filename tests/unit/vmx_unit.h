@@ -12,23 +12,23 @@ static uint32_t id;
 static struct vcpu *v;
 static struct unit_run u;
 
-/* An attached driver with a VM of one VCPU in real mode. */
-static inline void
-vmx_setup(void)
-{
-	unit_boot();
-	fake_vmx_set();
-	unit_attach();
-	id = unit_real_vm();
-	v = unit_vm(id)->vcpu[0];
-}
-
-/* CPUs of Intel, nothing attached. */
+/* CPUs of Intel, nothing attached. Exit reasons are their own. */
 static inline void
 vmx_bare(void)
 {
 	unit_boot();
 	fake_vmx_set();
+	unit_intel = false;
+}
+
+/* An attached driver with a VM of one VCPU in real mode. */
+static inline void
+vmx_setup(void)
+{
+	vmx_bare();
+	unit_attach();
+	id = unit_real_vm();
+	v = unit_vm(id)->vcpu[0];
 }
 
 /* A step that exits so; the struct must last until then. */

@@ -215,9 +215,11 @@ fake_vmx_active(unsigned int cpu)
 {
 	unsigned int i, n = 0;
 
+	pthread_mutex_lock(&lock);
 	for (i = 0; i < nrows; i++)
 		if (rows[i].cpu == (int)cpu)
 			n++;
+	pthread_mutex_unlock(&lock);
 	return (n);
 }
 
@@ -356,11 +358,13 @@ root(const char *what)
 	fake_assert_context(what, false, true, true);
 	if (!c->on)
 		fake_die("%s outside VMX operation: #UD", what);
+	pthread_mutex_lock(&lock);
 	for (i = 0; i < nrows; i++)
 		if (rows[i].cpu == (int)cpu &&
 		    !fake_kernel_range(rows[i].pa, PAGE_SIZE_4K))
 			fake_die("%s: the active VMCS %#llx was freed", what,
 			    (unsigned long long)rows[i].pa);
+	pthread_mutex_unlock(&lock);
 	return (c);
 }
 
@@ -520,8 +524,9 @@ row_of(uint64_t pa)
 	return (m);
 }
 
+/* The VMCS at `pa`, active here or nowhere from now on. */
 static struct fake_vmcs *
-find_row(uint64_t pa, const char *what)
+find_row(uint64_t pa, const char *what, bool active)
 {
 	struct fake_vmcs *m;
 
@@ -530,6 +535,9 @@ find_row(uint64_t pa, const char *what)
 	if (m->cpu >= 0 && m->cpu != (int)fake_self()->cpu)
 		fake_die("%s on CPU %u of a VMCS that is active on CPU %d",
 		    what, fake_self()->cpu, m->cpu);
+	if (active && !m->cleared)
+		fake_die("VMPTRLD of a VMCS that VMCLEAR has not initialised");
+	m->cpu = active ? (int)fake_self()->cpu : -1;
 	pthread_mutex_unlock(&lock);
 	return (m);
 }
@@ -544,12 +552,11 @@ insn_vmclear(uint64_t pa)
 		return (fail(c, E_VMCLEAR_ADDRESS));
 	if (pa == c->vmxon)
 		return (fail(c, E_VMCLEAR_VMXON));
-	m = find_row(pa, "VMCLEAR");
+	m = find_row(pa, "VMCLEAR", false);
 	if (!m->cleared)
 		fill(m);
 	m->cleared = true;
 	m->launched = false;
-	m->cpu = -1;
 	if (c->current == m)
 		c->current = NULL;
 	memset((uint8_t *)host_va_of(pa) + 8, 0x5a, 64);   /* the CPU's own */
@@ -569,10 +576,7 @@ insn_vmptrld(uint64_t pa)
 		return (fail(c, E_VMPTRLD_VMXON));
 	if (revision_of(pa) != FAKE_VMX_REVISION)
 		return (fail(c, E_VMPTRLD_REVISION));
-	m = find_row(pa, "VMPTRLD");
-	if (!m->cleared)
-		fake_die("VMPTRLD of a VMCS that VMCLEAR has not initialised");
-	m->cpu = (int)fake_self()->cpu;
+	m = find_row(pa, "VMPTRLD", true);
 	c->current = m;
 	return (true);
 }
