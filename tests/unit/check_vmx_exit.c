@@ -734,7 +734,7 @@ START_TEST(refused_states)
 		why = "CS.DPL is not SS.DPL";
 		r.vrs_sregs[VCPU_REGS_CS].vsi_ar = 0x9b;
 		break;
-	case 3:		/* LMA outlives PG: Bochs would not survive PE as well */
+	case 3:		/* LMA outlives PG (Bochs: and PE) */
 		r.vrs_crs[VCPU_REGS_CR0] = 0x10;
 		r.vrs_msrs[VCPU_REGS_EFER] = 0x500;
 		why = "EFER.LMA is not the entry control";
