@@ -287,6 +287,73 @@ states(void)
 }
 
 /*
+ * One VCPU from mode to mode, by WRITEREGS of all groups: from each of the
+ * four to each other.
+ */
+static void
+switched(void)
+{
+	static const uint8_t order[] = {
+		GUEST_REAL, GUEST_PROT, GUEST_PAE, GUEST_LONG, GUEST_REAL,
+		GUEST_PAE, GUEST_PROT, GUEST_LONG, GUEST_PAE, GUEST_REAL,
+		GUEST_LONG, GUEST_PROT, GUEST_REAL,
+	};
+	struct client_vm *v = full_of_hlt(1, GUEST_LONG);
+	uint64_t *pdpt = (uint64_t *)(v->mem + 0x7000);
+	struct vcpu_reg_state vrs;
+	size_t i;
+
+	for (i = 0; i < 4; i++)
+		pdpt[i] = (GUEST_PD + i * 0x1000) | 1;
+	CHECK_EQ(client_start(v, GUEST_LONG), 0);
+	for (i = 0; i < NELEM(order); i++) {
+		note("mode %d", order[i]);
+		client_start_state(order[i], &vrs);
+		vrs.vrs_gprs[VCPU_REGS_RFLAGS] |= 0x200;
+		if (order[i] == GUEST_PAE)
+			vrs.vrs_crs[VCPU_REGS_CR3] = 0x7000;
+		CHECK_EQ(client_ioc_writeregs(v->fd, v->id, 0,
+		    VM_RWREGS_ALL, &vrs), 0);
+		runs_or_not(v, RUNS);
+		CHECK_EQ(v->exit.vrs.vrs_msrs[VCPU_REGS_EFER],
+		    vrs.vrs_msrs[VCPU_REGS_EFER]);
+		CHECK_EQ(v->exit.vrs.vrs_crs[VCPU_REGS_CR0],
+		    vrs.vrs_crs[VCPU_REGS_CR0]);
+	}
+}
+
+#define REAL_HANDLER	0x9000
+#define REAL_SP		0x7ff0
+
+/*
+ * A #GP of 64-bit mode could not be pushed; then the client puts the VCPU in
+ * real mode. There it is pushed without an error code.
+ */
+static void
+event_to_real(void)
+{
+	static const uint8_t out[] = { 0xe6, 0x70 };	/* OUT 0x70 */
+	uint64_t args[8] = { 1, 0x201000 };
+	struct client_vm *v = new_guest("delivery", args);
+	struct vcpu_reg_state vrs;
+
+	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+	CHECK_EQ(client_ioc_mprotect(v->fd, v->id, 0, 0x200000, 0x1000, 1),
+	    0);
+	run_to(v, NO_IRQ, CLIENT_PROTECT);
+	memcpy(v->mem + REAL_HANDLER, out, sizeof(out));
+	((uint32_t *)v->mem)[VMM_EX_GP] = REAL_HANDLER;
+	client_start_state(GUEST_REAL, &vrs);
+	vrs.vrs_gprs[VCPU_REGS_RIP] = 0x1234;
+	CHECK_EQ(client_ioc_writeregs(v->fd, v->id, 0, VM_RWREGS_ALL, &vrs),
+	    0);
+	run_to_io(v, VEI_DIR_OUT, 0x70, 1);
+	CHECK_EQ(gpr(v, VCPU_REGS_RIP), REAL_HANDLER + 2);
+	CHECK_EQ(gpr(v, VCPU_REGS_RSP), REAL_SP - 6);
+	CHECK_EQ(*(uint16_t *)(v->mem + REAL_SP - 6), 0x1234);
+}
+
+/*
  * --- States that nobody thought of. ---
  */
 
@@ -463,6 +530,10 @@ const struct clause exit_entry[] = {
 	{ "F11.states", "segments that an entry refuses, and those it takes",
 	    LAYER_EXIT, FIX, states,
 	    "VMX refuses what SVM runs; TCG: virtual-8086 mode at CPL 0" },
+	{ "3.8.modes", "WRITEREGS takes a VCPU from any mode to any other",
+	    LAYER_EXIT, MATCH, switched, NULL },
+	{ "3.8.event", "an exception cut short, and then real mode",
+	    LAYER_EXIT, FIX, event_to_real, NULL },
 	{ "F11.odd", "random states: RUN ends, and harms nobody",
 	    LAYER_EXIT, FIX, odd_states, NULL },
 	CLAUSE_END
