@@ -165,19 +165,36 @@ def qemu_decode(result, code):
 
 class Serial:
     """The serial line of Bochs: a pipe, or where somebody types a pseudo
-    terminal, on which Bochs does not wait when it is full."""
+    terminal, on which Bochs does not wait when it is full. A chroot may have
+    none: then a loopback connection, which Bochs makes."""
 
     def __init__(self, typed):
-        if typed:
+        self.server = None
+        if not typed:
+            self.fd, self.far = os.pipe()
+            self.option = f"mode=file, dev=/dev/fd/{self.far}"
+            return
+        try:
             self.fd, self.far = os.openpty()
             tty.setraw(self.far)
             self.option = f"mode=term, dev={os.ttyname(self.far)}"
-        else:
-            self.fd, self.far = os.pipe()
-            self.option = f"mode=file, dev=/dev/fd/{self.far}"
+        except OSError:
+            self.server = socket.create_server(("127.0.0.1", 0))
+            self.server.settimeout(20)
+            self.fd, self.far = None, os.dup(self.server.fileno())
+            port = self.server.getsockname()[1]
+            self.option = f"mode=socket-client, dev=127.0.0.1:{port}"
+
+    def connect(self):
+        """Bochs has started."""
+        if self.server:
+            self.fd = self.server.accept()[0].detach()
 
     def close(self):
-        os.close(self.fd)
+        if self.server:
+            self.server.close()
+        if self.fd is not None:
+            os.close(self.fd)
         os.close(self.far)
 
 
@@ -309,6 +326,8 @@ def run(backend, job, limit=60, echo=False):
                 result.why = f"cannot start {result.argv[0]}: {e.strerror}"
                 return result
         running[process] = job.tmp
+        if serial:
+            serial.connect()
         fds = [serial.fd] * 2 if serial else \
             [f and f.fileno() for f in (process.stdout, process.stdin)]
         out, result.timed_out = communicate(
@@ -481,6 +500,7 @@ def bochs_shell(backend, job):
         result = Result(bochs_argv(backend, job, serial.option))
         with open(job.tmp / "errors", "wb") as errors:
             process = start(result.argv, errors, serial)
+        serial.connect()
         out = pump(process, serial.fd)
         result.log = out.decode(errors="replace").replace("\r", "")
         if process.wait() == -signal.SIGKILL:   # Ctrl-A X

@@ -42,7 +42,7 @@ def registers(session, nr):
 
 
 def test_bochs_stops_before_vmlaunch(session):
-    m = re.search(r"^\(0\) Breakpoint 1, .*\n.*\n.* \((\S+)\+0\): (\w+)",
+    m = re.search(r"\(0\) Breakpoint 1, .*\n.*\n.* \((\S+)\+0\): (\w+)",
                   session, re.M)
     assert m, session
     assert m[1] == "vmx_before_vmlaunch" and m[2] == "vmlaunch", m[0]
