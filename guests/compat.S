@@ -16,8 +16,10 @@
 	movabsq	$0x1234567800000000, %rbp
 	movq	%cr0, %rcx
 	orq	%rbp, %rcx
+	xorq	$0x8, %rcx		/* TS: a change, so it exits */
 	movq	%cr4, %rsi
 	orq	%rbp, %rsi
+	xorq	$0x4, %rsi		/* TSD */
 	movl	$0x400, %edi
 	orq	%rbp, %rdi
 	ljmpl	*to32

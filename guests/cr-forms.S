@@ -15,16 +15,27 @@
 .Lsame\@:
 	.endm
 
+	/*
+	 * A bit of CR changed and changed back: on VMX a write that changes
+	 * nothing does not exit.
+	 */
+	.macro TOGGLE reg, cr, bit
+	movq	$-1, %\reg
+	movq	%\cr, %\reg
+	SAME	%\reg, \cr
+	xorq	$\bit, %\reg
+	movq	%\reg, %\cr
+	movq	$-1, %\reg
+	movq	%\cr, %\reg
+	xorq	$\bit, %\reg
+	SAME	%\reg, \cr
+	movq	%\reg, %\cr
+	.endm
+
 	/* CR0, CR4 and CR8 through one register, there and back. */
 	.macro THROUGH reg
-	movq	$-1, %\reg
-	movq	%cr0, %\reg
-	SAME	%\reg, cr0
-	movq	%\reg, %cr0
-	movq	$-1, %\reg
-	movq	%cr4, %\reg
-	SAME	%\reg, cr4
-	movq	%\reg, %cr4
+	TOGGLE	\reg, cr0, 0x8			/* TS */
+	TOGGLE	\reg, cr4, 0x4			/* TSD */
 	movq	$9, %\reg
 	movq	%\reg, %cr8
 	movq	$-1, %\reg
@@ -69,11 +80,9 @@
 	THROUGH	\reg
 	.endr
 	movq	%rsp, %rbp
-	movq	%cr0, %rsp
-	movq	%rsp, %rax
-	movq	%rsp, %cr0
+	TOGGLE	rsp, cr0, 0x8
+	TOGGLE	rsp, cr4, 0x4
 	movq	%rbp, %rsp
-	SAME	%rax, cr0
 
 	movq	$-1, %rax
 	smsww	%ax			/* 16 bits: the rest stays */

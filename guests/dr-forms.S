@@ -3,7 +3,7 @@
  * dr-forms - each debug register through each general register.
  *
  * Exercises: MOV to and from DR0 to DR3, DR6 and DR7 with all sixteen, RSP
- *	included; CR0, CR4 and CR8 through RSP.
+ *	included; CR8 through RSP.
  * Expected exits: DONE; a register that is not the one it should be FAILs.
  * Why: the exit names registers by number, RSP among them, which is not where
  *	the others are (VMX).
@@ -35,16 +35,6 @@
 	ONE	\reg, dr7, 0x100, 0x500
 	.endm
 
-	.macro KEEPS reg, cr
-	movq	%\cr, %rsp
-	movq	%rsp, %rbx
-	movq	%rsp, %\cr
-	movq	%\cr, %rcx
-	movq	%r13, %rsp
-	cmpq	%rbx, %rcx
-	jne	9f
-	.endm
-
 	GUEST_BEGIN GUEST_LONG
 	movq	%rsp, %r13
 	.set	.Ln, 0
@@ -65,8 +55,6 @@
 	movq	%r14, %r13
 	cmpl	$0x5678, %eax
 	jne	9f
-	KEEPS	rsp, cr0
-	KEEPS	rsp, cr4
 	movl	$11, %esp
 	movq	%rsp, %cr8
 	movq	%cr8, %rax

@@ -35,8 +35,10 @@
 	STEP	outb %al, $0x70
 	STEP	inb $0x71, %al
 	STEP	movq %cr0, %rcx
+	xorl	$0x8, %ecx		/* a change, or VMX does not exit */
 	STEP	movq %rcx, %cr0
 	movq	%cr4, %rcx
+	xorl	$0x4, %ecx
 	STEP	movq %rcx, %cr4
 	STEP	movq %dr0, %rcx
 	STEP	invd

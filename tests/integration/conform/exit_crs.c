@@ -215,7 +215,7 @@ syscalls(void)
 const struct clause exit_crs[] = {
 	{ "F14.view", "CR0 and CR4: guest, READREGS and WRITEREGS agree",
 	    LAYER_EXIT, FIX, view, NULL },
-	{ "4.1.dr-forms", "MOV DR, and CR through RSP, with all registers",
+	{ "4.1.dr-forms", "MOV DR with all registers, CR8 with RSP",
 	    LAYER_EXIT, MATCH, dr_forms, NULL },
 	{ "F11.efer-bits", "EFER: each of its 64 bits alone",
 	    LAYER_EXIT, FIX, efer_bits, NULL },
