@@ -7,7 +7,7 @@ from left_out import LEFT_OUT, left_out
 
 
 def marks(backend, clause):
-    slow = clause in SLOW[backend.emulator]
+    slow = backend.name in LEFT_OUT or clause in SLOW[backend.emulator]
     return [pytest.mark.clause(clause)] + [pytest.mark.slow] * slow
 
 
