@@ -4,9 +4,11 @@
 
 A patch begins with a header: what the bug is, then
 
-    Killed-by: unit:SUITE/TEST      a Check test
-    Killed-by: conform:CLAUSE       a clause, on metal-svm
-    Dies-by: hang | fault           only if the bug ends the host itself
+    Killed-by: unit:SUITE/TEST          a Check test
+    Killed-by: unit:SUITE@intel/TEST    the same, on the fake Intel CPUs
+    Killed-by: conform:CLAUSE           a clause, on metal-svm
+    Killed-by: conform@BACKEND:CLAUSE   a clause, on another back end
+    Dies-by: hang | fault               if the bug ends the host itself
 
 In a copy of the tree the patch is applied, what changed is built, and that
 one test runs. The mutant is killed if the test ran and went red. A patch
@@ -30,17 +32,22 @@ import emu
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests/integration"))
+import conftest  # noqa: E402  (found by the line above)
+
 LIMIT = 120         # seconds; for one boot, or one suite
-HANG = 40           # for a boot that is expected to hang
+HANG = 20           # for a boot that is expected to hang
 
 
 @dataclass
 class Mutant:
     name: str
     patch: pathlib.Path
-    kind: str           # "unit" or "conform"
+    where: str          # "unit", or the back end
     test: str
     dies: str           # "", "hang" or "fault"
+
+    def __str__(self):
+        return f"{self.where}:{self.test}"
 
 
 @dataclass
@@ -53,11 +60,15 @@ class Verdict:
 
 def load(patch):
     header = patch.read_text().split("\n--- ", 1)[0]
-    killed = re.search(r"^Killed-by: (unit|conform):(\S+)$", header, re.M)
+    killed = re.search(r"^Killed-by: (unit|conform(?:@(\S+?))?):(\S+)$",
+                       header, re.M)
     dies = re.search(r"^Dies-by: (hang|fault)$", header, re.M)
     if not killed:
         raise SystemExit(f"{patch.name}: no Killed-by line")
-    return Mutant(patch.stem, patch, killed[1], killed[2],
+    where = "unit" if killed[1] == "unit" else killed[2] or "metal-svm"
+    if where != "unit" and where not in emu.BACKENDS:
+        raise SystemExit(f"{patch.name}: no back end {where}")
+    return Mutant(patch.stem, patch, where, killed[3],
                   dies[1] if dies else "")
 
 
@@ -70,27 +81,33 @@ def copy_tree(to, build):
         if (TOP / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(TOP / name, to / name)
-    for part in ("bin", "guests", "metal", "unit", "vmctl", "conform", "src",
-                 "driver"):
+    for part in ("bin", "guests", "metal", "obj", "unit"):
         if (build / part).is_dir():
             shutil.copytree(build / part, to / "build" / part, symlinks=True)
 
 
-def run_unit(tree, test):
-    suite, name = test.split("/")
+def run_suite(tree, suite):
+    """What the suite's tests said, as TAP, and its output."""
+    program, _, cpu = suite.partition("@")
     with tempfile.NamedTemporaryFile(prefix="vmm.") as tap:
         try:
             done = subprocess.run(
-                [tree / "build/unit" / suite], cwd=tree, text=True,
+                [tree / "build/unit" / program], cwd=tree, text=True,
                 errors="replace", stdin=subprocess.DEVNULL, check=False,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 timeout=emu.time_limit(LIMIT),
-                env={"CK_TAP_LOG_FILE_NAME": tap.name, "PATH": "/usr/bin"})
-            log = done.stdout
+                env={"CK_TAP_LOG_FILE_NAME": tap.name, "PATH": "/usr/bin",
+                     "UNIT_CPU": cpu or "amd"})
         except subprocess.TimeoutExpired:
-            return Verdict(False, f"{suite} hung", False)
-        lines = pathlib.Path(tap.name).read_text(errors="replace")
-    found = re.findall(rf"^(not )?ok \d+ - [^:]*:[^:]*:{name}: ?(.*)$", lines,
+            return "", "the suite hung"
+        return (pathlib.Path(tap.name).read_text(errors="replace"),
+                done.stdout)
+
+
+def unit_verdict(ran, test):
+    suite, name = test.split("/")
+    tap, log = ran
+    found = re.findall(rf"^(not )?ok \d+ - [^:]*:[^:]*:{name}: ?(.*)$", tap,
                        re.M)
     if not found:
         return Verdict(False, f"{suite} never ran {name}", False, log)
@@ -98,33 +115,70 @@ def run_unit(tree, test):
     return Verdict(bool(bad), bad[0] if bad else "passed", True, log)
 
 
-def run_conform(tree, clause, limit=LIMIT):
-    from conftest import parse_tap
+def run_conform(tree, backend, clauses, limit=LIMIT):
+    """{clause: Verdict} of one boot."""
     nonce = secrets.randbits(63) | 1
-    job = emu.Job(tree / "build",
-                  ["conform", "--nonce", str(nonce), "--only", clause])
-    result = emu.run(emu.BACKENDS["metal-svm"], job, limit)
-    lines, wrong = parse_tap(result.log, nonce)
+    job = emu.Job(tree / "build", ["conform", "--nonce", str(nonce)])
+    for clause in clauses:
+        job.args += ["--only", clause]
+    result = emu.run(emu.BACKENDS[backend], job, limit)
+    lines, wrong = conftest.parse_tap(result.log, nonce)
     log = result.tail()
-    if clause in lines:
-        line = lines[clause]
-        if line.skip is not None:
-            return Verdict(False, f"skipped: {line.skip}", False, log)
-        return Verdict(not line.ok, "; ".join(line.notes[:2]) or "passed",
-                       True, log)
-    return Verdict(False, f"{wrong}; {result.why}", False, log)
+    verdicts = {}
+    for clause in clauses:
+        line = lines.get(clause)
+        if line is None:
+            v = Verdict(False, f"{wrong}; {result.why}", False, log)
+        elif line.skip is not None:
+            v = Verdict(False, f"skipped: {line.skip}", False, log)
+        else:
+            v = Verdict(not line.ok, "; ".join(line.notes[:2]) or "passed",
+                        True, log)
+        verdicts[clause] = v
+    return verdicts
 
 
-def verdict(tree, m, limit=LIMIT):
-    if m.kind == "unit":
-        return run_unit(tree, m.test)
-    return run_conform(tree, m.test, limit)
+def verdict(tree, m):
+    if m.where == "unit":
+        return unit_verdict(run_suite(tree, m.test.split("/")[0]), m.test)
+    limit = HANG if m.dies == "hang" else LIMIT
+    return run_conform(tree, m.where, [m.test], limit)[m.test]
+
+
+def base_suite(suite, tests):
+    ran = run_suite(TOP, suite)
+    return [(f"unit:{test}", unit_verdict(ran, test)) for test in tests]
+
+
+def base_boot(backend, clauses):
+    verdicts = run_conform(TOP, backend, clauses)
+    return [(f"{backend}:{clause}", v) for clause, v in verdicts.items()]
+
+
+def base(mutants, pool):
+    """(test, Verdict) of each test, in the tree itself."""
+    groups = {}
+    for m in mutants:
+        suite = m.test.split("/")[0] if m.where == "unit" else ""
+        groups.setdefault((m.where, suite), set()).add(m.test)
+    jobs = []
+    for (where, suite), tests in groups.items():
+        tests = sorted(tests)
+        if where == "unit":
+            jobs.append(pool.submit(base_suite, suite, tests))
+            continue
+        for batch in conftest.batches(emu.BACKENDS[where], tests):
+            jobs.append(pool.submit(base_boot, where, batch.clauses))
+    for job in jobs:
+        yield from job.result()
 
 
 def goal(m):
-    if m.kind == "unit":
-        return ["build/unit/" + m.test.split("/")[0]]
-    return ["build/metal/vmm.elf32", "build/metal/boot.cpio"]
+    if m.where == "unit":
+        return ["build/unit/" + re.split("[@/]", m.test)[0]]
+    if emu.BACKENDS[m.where].emulator == "qemu":
+        return ["build/metal/vmm.elf32", "build/metal/boot.cpio"]
+    return ["build/metal/vmm.img"]
 
 
 def kill(m, build):
@@ -143,7 +197,7 @@ def kill(m, build):
             text=True, capture_output=True, check=False)
         if done.returncode:
             return False, "does not build", done.stderr[-2000:]
-        v = verdict(tree, m, HANG if m.dies == "hang" else LIMIT)
+        v = verdict(tree, m)
         if v.red:
             return True, v.why, ""
         if not v.ran and m.dies == "hang" and "no end within" in v.why \
@@ -165,24 +219,21 @@ def main():
     if not patches:
         raise SystemExit(f"mutants: no patch named {opt.only}")
     mutants = [load(p) for p in patches]
+    if build != TOP / "build":
+        raise SystemExit("mutants: BUILD must be build")
     bad = 0
     with ThreadPoolExecutor(2) as pool:
-        tests = {(m.kind, m.test): m for m in mutants}.values()
-        base = TOP if build == TOP / "build" else None
-        if base is None:
-            raise SystemExit("mutants: BUILD must be build")
-        for m, v in zip(tests, pool.map(lambda m: verdict(base, m), tests)):
+        for test, v in base(mutants, pool):
             if v.red or not v.ran:
                 bad += 1
-                print(f"RED WITHOUT A BUG  {m.kind}:{m.test}: {v.why}\n"
-                      f"{v.log}")
+                print(f"RED WITHOUT A BUG  {test}: {v.why}\n{v.log}")
         if bad:
             return 1
         killed = 0
         for m, (dead, why, log) in zip(
                 mutants, pool.map(lambda m: kill(m, build), mutants)):
             print(f"{'killed  ' if dead else 'SURVIVED'} {m.name:28} "
-                  f"{m.kind}:{m.test}: {why}", flush=True)
+                  f"{m}: {why}", flush=True)
             killed += dead
             if not dead:
                 print(log)
