@@ -22,9 +22,6 @@
 #define MSRPM_ORDER	1		/* 8 KiB */
 #define MSRPM_BYTES	(2 * PAGE_SIZE_4K)
 
-/* Every memory type write-back: guest memory is, whatever its PAT says. */
-#define PAT_ALL_WB	0x0606060606060606UL
-
 /* What one CPU needs. */
 struct svm_cpu {
 	void		*hsave;		/* VM_HSAVE_PA: the CPU's own */
@@ -360,11 +357,7 @@ svm_cpl(struct vcpu *v)
 {
 	struct svm_vcpu *s = v->hv;
 
-	if ((v->cr0 & CR0_PE) == 0)
-		return (0);
-	if ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_VM) != 0)
-		return (3);
-	return (s->vmcb->save.seg[VMCB_SS].attr >> 5 & 3);
+	return (vcpu_cpl(v, s->vmcb->save.seg[VMCB_SS].attr));
 }
 
 static uint64_t

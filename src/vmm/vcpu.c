@@ -121,6 +121,19 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 	return (0);
 }
 
+/*
+ * The privilege level: SS.DPL, but for the modes that have none. SVM's
+ * attributes and VMX's access rights agree on where DPL is.
+ */
+int
+vcpu_cpl(const struct vcpu *v, uint32_t ss_ar)
+{
+	if ((v->cr0 & CR0_PE) == 0)
+		return (0);
+	return ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_VM) != 0 ? 3 :
+	    ss_ar >> 5 & 3);
+}
+
 /* Is the guest in 64-bit mode (and not in compatibility mode)? */
 bool
 vcpu_is_64(struct vcpu *v)

@@ -58,6 +58,20 @@
 #define CR4_SMAP	0x00200000UL
 #define CR4_PKE		0x00400000UL
 
+/* MSRs that a vendor switches, or firmware locks; msr.c has the rest. */
+#define MSR_FEATURE_CONTROL	0x0000003aU
+#define MSR_SYSENTER_CS	0x00000174U
+#define MSR_SYSENTER_ESP	0x00000175U
+#define MSR_SYSENTER_EIP	0x00000176U
+#define MSR_PAT		0x00000277U
+#define MSR_STAR	0xc0000081U
+#define MSR_LSTAR	0xc0000082U
+#define MSR_CSTAR	0xc0000083U
+#define MSR_SFMASK	0xc0000084U
+#define MSR_FSBASE	0xc0000100U
+#define MSR_GSBASE	0xc0000101U
+#define MSR_KGSBASE	0xc0000102U
+
 #define MSR_EFER	0xc0000080U
 #define EFER_SCE	0x00000001UL
 #define EFER_LME	0x00000100UL
@@ -89,6 +103,8 @@
 #define PDPTE_RESERVED	0x1e6UL		/* below the address */
 
 #define PAT_RESET	0x0007040600070406UL
+/* Every memory type write-back: guest memory is, whatever its PAT says. */
+#define PAT_ALL_WB	0x0606060606060606UL
 
 /* vsi_ar. */
 #define SEG_RW		0x00002		/* data: writable, code: readable */
@@ -253,6 +269,7 @@ void	 vcpu_fault(struct vcpu *, const struct hv_event *fault, uint64_t cr2);
 void	 vcpu_irq_put(struct vcpu *, uint8_t vector);
 bool	 vcpu_irq_waiting(const struct vcpu *);
 bool	 vcpu_is_64(struct vcpu *);	/* 64-bit mode: LMA and CS.L */
+int	 vcpu_cpl(const struct vcpu *, uint32_t ss_ar);
 
 /*
  * regs.c - groups of registers between struct vcpu and the interface.

@@ -447,11 +447,7 @@ vmx_cpl(struct vcpu *v)
 {
 	struct vmx_vcpu *s = v->hv;
 
-	if ((v->cr0 & CR0_PE) == 0)
-		return (0);
-	if ((v->gpr[VCPU_REGS_RFLAGS] & RFLAGS_VM) != 0)
-		return (3);
-	return (s->ss_ar >> 5 & 3);
+	return (vcpu_cpl(v, s->ss_ar));
 }
 
 static uint64_t

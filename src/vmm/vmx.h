@@ -63,7 +63,6 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
  * Capability MSRs.
  *	SDM Vol. 3D Appendix A "VMX Capability Reporting Facility"
  */
-#define MSR_FEATURE_CONTROL	0x3aU
 #define FEATURE_LOCKED		0x1UL
 #define FEATURE_VMXON		0x4UL		/* outside SMX */
 #define MSR_VMX_BASIC		0x480U
@@ -95,19 +94,6 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 
 #define MSR_ARCH_CAPABILITIES	0x10aU
 #define ARCH_PSCHANGE_MC_NO	0x40UL
-
-/* Other MSRs that every exit gives back to the host. */
-#define MSR_SYSENTER_CS		0x174U
-#define MSR_SYSENTER_ESP	0x175U
-#define MSR_SYSENTER_EIP	0x176U
-#define MSR_PAT			0x277U
-#define MSR_STAR		0xc0000081U
-#define MSR_LSTAR		0xc0000082U
-#define MSR_CSTAR		0xc0000083U
-#define MSR_SFMASK		0xc0000084U
-#define MSR_FS_BASE		0xc0000100U
-#define MSR_GS_BASE		0xc0000101U
-#define MSR_KGS_BASE		0xc0000102U
 
 /* Controls. SDM Vol. 3C 24.6 "VM-Execution Control Fields" and following */
 #define PIN_EXTINT		(1U << 0)

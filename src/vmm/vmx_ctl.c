@@ -17,9 +17,6 @@
 #define CPUID_1_ECX_VMX		0x20U
 #define CPUID_7_EDX_ARCH_CAP	0x20000000U
 
-/* Every memory type write-back: guest memory is, whatever its PAT says. */
-#define PAT_ALL_WB		0x0606060606060606UL
-
 #define SLICE_HZ		100	/* time slices of a guest a second */
 #define SLICE_DEFAULT		0x1000000UL
 

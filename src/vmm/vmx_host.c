@@ -31,7 +31,7 @@ void
 vmx_host_load_cpu(struct vmx_host *h)
 {
 	static const uint32_t index[VMX_NMSRS] = {
-		MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KGS_BASE,
+		MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK, MSR_KGSBASE,
 	};
 	struct insn_table gdt, idt;
 	uint16_t tr = insn_selector(VCPU_REGS_TR);
@@ -44,7 +44,7 @@ vmx_host_load_cpu(struct vmx_host *h)
 	vmcs_write(VMCS_HOST_TR_BASE, vmx_tss_base(&gdt, tr));
 	vmcs_write(VMCS_HOST_GDTR_BASE, gdt.base);
 	vmcs_write(VMCS_HOST_IDTR_BASE, idt.base);
-	vmcs_write(VMCS_HOST_GS_BASE, insn_rdmsr(MSR_GS_BASE));
+	vmcs_write(VMCS_HOST_GS_BASE, insn_rdmsr(MSR_GSBASE));
 	vmcs_write(VMCS_HOST_SYSENTER_CS,
 	    (uint32_t)insn_rdmsr(MSR_SYSENTER_CS));
 	vmcs_write(VMCS_HOST_SYSENTER_ESP, insn_rdmsr(MSR_SYSENTER_ESP));
@@ -69,9 +69,8 @@ vmx_host_save(struct vmx_host *h)
 
 	VMX_FIELD(h, cr3, VMCS_HOST_CR3, insn_read_cr3());
 	VMX_FIELD(h, cr4, VMCS_HOST_CR4, insn_read_cr4());
-	VMX_FIELD(h, fs_base, VMCS_HOST_FS_BASE,
-	    insn_rdmsr(MSR_FS_BASE));
-	h->msrs->host[VMX_KGSBASE].value = insn_rdmsr(MSR_KGS_BASE);
+	VMX_FIELD(h, fs_base, VMCS_HOST_FS_BASE, insn_rdmsr(MSR_FSBASE));
+	h->msrs->host[VMX_KGSBASE].value = insn_rdmsr(MSR_KGSBASE);
 	sel[VCPU_REGS_DS] = insn_selector(VCPU_REGS_DS);
 	sel[VCPU_REGS_ES] = insn_selector(VCPU_REGS_ES);
 	sel[VCPU_REGS_FS] = insn_selector(VCPU_REGS_FS);
@@ -98,6 +97,6 @@ vmx_host_restore(const struct vmx_host *h)
 	for (i = 0; i < VCPU_REGS_LDTR; i++)
 		if (h->sel[i] != 0)
 			insn_load_selector(i, h->sel[i]);
-	insn_wrmsr(MSR_FS_BASE, h->fs_base);
-	insn_wrmsr(MSR_KGS_BASE, h->msrs->host[VMX_KGSBASE].value);
+	insn_wrmsr(MSR_FSBASE, h->fs_base);
+	insn_wrmsr(MSR_KGSBASE, h->msrs->host[VMX_KGSBASE].value);
 }
