@@ -160,11 +160,29 @@ void	 host_caller(struct host_caller *);			/* S */
 void	 host_log(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));		/* A */
 
-/* A broken invariant of the driver: says so and does not return. */
-void	 host_bug(const char *file, int line, const char *what)
-	    __attribute__((noreturn));				/* A */
+/*
+ * Trace points. A host without any makes them nothing in its <hostdep.h>.
+ * entry, exit: of a VCPU, with the guest's RIP then; `kind` is the name of an
+ *	enum vmexit_kind, `code` and `info` are the CPU's own words.	E
+ * ioctl: request `nr`, 1 to 11, has returned `error`; `vm` is the id that it
+ *	named or, of CREATE, made; 0: none.				S
+ */
+#ifndef HOST_TRACES_NOTHING
+void	 host_trace_entry(uint32_t vm, uint32_t vcpu, uint64_t rip);
+void	 host_trace_exit(uint32_t vm, uint32_t vcpu, uint64_t rip,
+	    const char *kind, uint64_t code, const uint64_t info[2]);
+void	 host_trace_ioctl(uint32_t nr, uint32_t vm, int error);
+#endif
+
+/*
+ * A broken invariant of the driver: says so and does not return. The trap is
+ * for tools that look at the code and cannot know that.
+ */
+void	 host_bug(const char *file, int line, const char *what);	/* A */
+#define HOST_BUG(what) \
+	(host_bug(__FILE__, __LINE__, what), __builtin_trap())
 #define HOST_ASSERT(c) \
-	do { if (!(c)) host_bug(__FILE__, __LINE__, #c); } while (0)
+	do { if (!(c)) HOST_BUG(#c); } while (0)
 
 /*
  * --- Up: the host calls the driver. vmm.c ---
@@ -183,6 +201,8 @@ void	 host_bug(const char *file, int line, const char *what)
  * suspend/resume: context S, no client thread runs in between. Every VM
  *	loses its CPU state: suspend ends all VMs.
  * visit: calls fn for each live VM; context S.
+ * stat: what there is, for the same: each VM, its pages, and how often each
+ *	VCPU left its guest for which reason. Context S.
  * dump: what the CPU holds of each VCPU, for debug views: put(arg, name,
  *	value), beginning with "vm" and "vcpu" and their ids. One that runs
  *	has only these two and "running". Context S.
@@ -199,6 +219,7 @@ void	 vmm_cpu_offline(unsigned int cpu);
 void	 vmm_suspend(void);
 void	 vmm_resume(void);
 void	 vmm_visit(void (*)(struct vm *, void *), void *);
+void	 vmm_stat(void (*put)(void *, const char *, uint64_t), void *);
 void	 vmm_dump(void (*put)(void *, const char *, uint64_t), void *);
 
 #endif /* VMM_HOST_H */

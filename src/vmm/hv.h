@@ -21,29 +21,34 @@ struct npt_format;
 struct vcpu;
 
 /* Why the guest stopped. One case each in exit_handle(). */
+#define VMEXIT_KINDS(K)							\
+	K(INTR)		/* host interrupt: comes at enter_end */	\
+	K(NMI)		/* host NMI, see hv_ops.run */			\
+	K(MCE)		/* host #MC, see hv_ops.run */			\
+	K(TIMER)	/* the time slice is used up */			\
+	K(WINDOW)	/* the interrupt window is open */		\
+	K(CPUID)							\
+	K(HLT)								\
+	K(IO)		/* u.io */					\
+	K(RDMSR)							\
+	K(WRMSR)							\
+	K(CR)		/* u.reg: CR0, CR4, CR8; also LMSW, CLTS */	\
+	K(DR)		/* u.reg: any debug register */			\
+	K(XSETBV)							\
+	K(NPF)		/* u.npf: nested page fault, EPT violation */	\
+	K(EXCEPTION)	/* u.event: #DB or #AC to be re-injected */	\
+	K(UD)		/* an instruction the guest does not have */	\
+	K(GP)		/* an instruction that is #GP(0) here */	\
+	K(NOP)		/* INVD, WBINVD: nothing is done */		\
+	K(SHUTDOWN)	/* triple fault */				\
+	K(TASK_SWITCH)	/* VMX only: ends the VCPU */			\
+	K(ENTRY_FAILED)	/* the CPU refused the guest's state */		\
+	K(UNKNOWN)	/* never advances RIP; ends the VCPU */
+
 enum vmexit_kind {
-	VMEXIT_INTR,		/* host interrupt: comes at enter_end */
-	VMEXIT_NMI,		/* host NMI, see hv_ops.run */
-	VMEXIT_MCE,		/* host #MC, see hv_ops.run */
-	VMEXIT_TIMER,		/* the time slice is used up */
-	VMEXIT_WINDOW,		/* the interrupt window is open */
-	VMEXIT_CPUID,
-	VMEXIT_HLT,
-	VMEXIT_IO,		/* u.io */
-	VMEXIT_RDMSR,
-	VMEXIT_WRMSR,
-	VMEXIT_CR,		/* u.reg: CR0, CR4, CR8; also LMSW, CLTS */
-	VMEXIT_DR,		/* u.reg: any debug register */
-	VMEXIT_XSETBV,
-	VMEXIT_NPF,		/* u.npf: nested page fault, EPT violation */
-	VMEXIT_EXCEPTION,	/* u.event: #DB or #AC to be re-injected */
-	VMEXIT_UD,		/* an instruction the guest does not have */
-	VMEXIT_GP,		/* an instruction that is #GP(0) here */
-	VMEXIT_NOP,		/* INVD, WBINVD: nothing is done */
-	VMEXIT_SHUTDOWN,	/* triple fault */
-	VMEXIT_TASK_SWITCH,	/* VMX only: ends the VCPU */
-	VMEXIT_ENTRY_FAILED,	/* the CPU refused the guest's state */
-	VMEXIT_UNKNOWN,		/* never advances RIP; ends the VCPU */
+#define K(name)	VMEXIT_##name,
+	VMEXIT_KINDS(K)
+#undef K
 	VMEXIT_NKINDS,
 };
 

@@ -69,12 +69,10 @@ HOST_FUNC(svm_enter)
 	movq	GPR_RDX(%rdx), %rdx
 	sti
 
-	.globl	svm_before_vmrun
-svm_before_vmrun:
+HOST_LABEL(svm_before_vmrun)
 	vmrun	%rax
 
-	.globl	svm_after_vmrun
-svm_after_vmrun:
+HOST_LABEL(svm_after_vmrun)
 	vmsave	%rax
 	movq	(%rsp), %rax
 	vmload	%rax
@@ -95,6 +93,7 @@ svm_after_vmrun:
 	movq	%r15, GPR_R15(%rax)
 	movq	%rbp, GPR_RBP(%rax)
 
+	HOST_AFTER_GUEST(%rcx)
 	/* No guest value stays in a register. */
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx

@@ -2,11 +2,6 @@
 /*
  * vcpu.c - virtual CPUs: their states, their events, and the one run loop.
  *
- *	STOPPED --RUN--> RUNNING --exit to the client, signal--> STOPPED
- *	STOPPED --TERM--> TERMINATED
- *	RUNNING --TERM--> REQTERM --next exit--> TERMINATED
- *	RUNNING --fatal exit--> TERMINATED
- *
  * An event reaches the guest in one of three ways, in this order: one whose
  * delivery an exit interrupted (vcpu.event), an exception that an exit
  * handler queued (vcpu.exception), the highest waiting vector (vcpu.irq).
@@ -19,6 +14,44 @@
 #include "vmm.h"
 
 #define VRP_IRQ_NONE	0xFFFF
+
+/* book: vcpu-states */
+/* The states of a VCPU. What is not listed changes nothing. */
+static const struct vcpu_step {
+	uint8_t	event, from, to;
+} vcpu_steps[] = {
+	{ VCPU_EVENT_RUN,   VCPU_STATE_STOPPED, VCPU_STATE_RUNNING },
+	{ VCPU_EVENT_LEAVE, VCPU_STATE_RUNNING, VCPU_STATE_STOPPED },
+	{ VCPU_EVENT_LEAVE, VCPU_STATE_REQTERM, VCPU_STATE_TERMINATED },
+	{ VCPU_EVENT_FAIL,  VCPU_STATE_RUNNING, VCPU_STATE_TERMINATED },
+	{ VCPU_EVENT_FAIL,  VCPU_STATE_REQTERM, VCPU_STATE_TERMINATED },
+	{ VCPU_EVENT_TERM,  VCPU_STATE_STOPPED, VCPU_STATE_TERMINATED },
+	{ VCPU_EVENT_TERM,  VCPU_STATE_RUNNING, VCPU_STATE_REQTERM },
+};
+/* book: end */
+
+/*
+ * Take a step.
+ * Locks: v->lock held.
+ * Returns: the state before.
+ */
+int
+vcpu_move(struct vcpu *v, enum vcpu_event event)
+{
+	const struct vcpu_step *s;
+	int from = v->state;
+	size_t i;
+
+	host_mutex_assert(&v->lock);
+	for (i = 0; i < sizeof(vcpu_steps) / sizeof(vcpu_steps[0]); i++) {
+		s = &vcpu_steps[i];
+		if (s->event == event && s->from == from) {
+			ATOMIC_SET(&v->state, s->to);
+			break;
+		}
+	}
+	return (from);
+}
 
 /*
  * Make a VCPU, STOPPED, its registers as after RESETCPU with zeros.
@@ -296,6 +329,27 @@ vcpu_deliver(struct vcpu *v)
 }
 /* book: end */
 
+static const char *const vmexit_name[VMEXIT_NKINDS] = {
+#define K(name)	#name,
+	VMEXIT_KINDS(K)
+#undef K
+};
+
+/* Tell what has made the VCPU leave its guest so far, and how often. */
+void
+vcpu_stat(struct vcpu *v, void (*put)(void *, const char *, uint64_t),
+    void *arg)
+{
+	uint64_t n;
+	int i;
+
+	for (i = 0; i < VMEXIT_NKINDS; i++) {
+		n = ATOMIC_GET(&v->exits[i]);
+		if (n != 0)
+			put(arg, vmexit_name[i], n);
+	}
+}
+
 /* book: vcpu-enter */
 /*
  * Enter the guest once.
@@ -334,9 +388,12 @@ vcpu_enter(struct vcpu *v, struct vmexit *x)
 	fpu_enter(v);
 	dr = dr_enter(v);
 
+	host_trace_entry(v->vm->id, v->id, v->gpr[VCPU_REGS_RIP]);
 	hv->run(v, x);
 	v->event = x->lost;
-	trace_exit(v, x);
+	v->exits[x->kind]++;
+	host_trace_exit(v->vm->id, v->id, v->gpr[VCPU_REGS_RIP],
+	    vmexit_name[x->kind], x->code, x->info);
 
 	host_dr_restore(dr);
 	fpu_leave(v);
@@ -420,18 +477,16 @@ vcpu_run_output(struct vcpu *v, const struct vm_run_params *vrp)
 	    sizeof(v->exit)));
 }
 
-/* Leave RUNNING for the state that `error` asks for. Was TERM called? */
-static bool
-vcpu_stop(struct vcpu *v, bool fatal)
+/* Take a step, with the lock. Returns: the state before. */
+static int
+vcpu_step(struct vcpu *v, enum vcpu_event event)
 {
-	bool term;
+	int from;
 
 	host_mutex_lock(&v->lock);
-	term = v->state == VCPU_STATE_REQTERM;
-	ATOMIC_SET(&v->state, term || fatal ? VCPU_STATE_TERMINATED :
-	    VCPU_STATE_STOPPED);
+	from = vcpu_move(v, event);
 	host_mutex_unlock(&v->lock);
-	return (term);
+	return (from);
 }
 
 /*
@@ -446,23 +501,18 @@ vcpu_run(struct vcpu *v, struct vm_run_params *vrp)
 	uint16_t reason = VM_EXIT_NONE;
 	int error, copy;
 
-	host_mutex_lock(&v->lock);
-	error = v->state == VCPU_STATE_STOPPED ? 0 : EBUSY;
-	if (error == 0)
-		ATOMIC_SET(&v->state, VCPU_STATE_RUNNING);
-	host_mutex_unlock(&v->lock);
-	if (error != 0)
-		return (error);
-
+	if (vcpu_step(v, VCPU_EVENT_RUN) != VCPU_STATE_STOPPED)
+		return (EBUSY);
 	error = vcpu_run_input(v, vrp);
 	if (error != 0) {
-		(void)vcpu_stop(v, false);
+		(void)vcpu_step(v, VCPU_EVENT_LEAVE);
 		return (error);
 	}
 	error = vcpu_loop(v, &reason);
 	vrp->vrp_irqready = vcpu_irqready(v);
 	copy = vcpu_run_output(v, vrp);
-	if (vcpu_stop(v, error != 0)) {
+	if (vcpu_step(v, error != 0 ? VCPU_EVENT_FAIL : VCPU_EVENT_LEAVE) ==
+	    VCPU_STATE_REQTERM) {
 		reason = VM_EXIT_TERMINATED;
 		error = 0;
 	} else if (error == 0 && reason != VM_EXIT_NONE)

@@ -214,10 +214,7 @@ vm_terminate(struct vm *vm)
 	for (i = 0; i < vm->ncpus; i++) {
 		v = vm->vcpu[i];
 		host_mutex_lock(&v->lock);
-		if (v->state == VCPU_STATE_RUNNING)
-			ATOMIC_SET(&v->state, VCPU_STATE_REQTERM);
-		else if (v->state == VCPU_STATE_STOPPED)
-			ATOMIC_SET(&v->state, VCPU_STATE_TERMINATED);
+		(void)vcpu_move(v, VCPU_EVENT_TERM);
 		host_mutex_unlock(&v->lock);
 		vcpu_kick(v);
 	}
@@ -630,7 +627,8 @@ vmm_ioctl(struct vmm_file *file, uint32_t cmd, uint64_t arg)
 	error = host_copyin(arg, &p, r->size);
 	if (error == 0)
 		error = vmm_call(r, file, p.id, &p);
-	trace_ioctl(cmd, error);
+	host_trace_ioctl(IOC_NR(cmd), r->fn == vmm_ioc_create ?
+	    p.create.vcp_id : r->need != NOTHING ? p.id[0] : 0, error);
 	if (error != 0 || !r->out)
 		return (error);
 	error = host_copyout(&p, arg, r->size);
@@ -750,16 +748,46 @@ vmm_visit(void (*fn)(struct vm *, void *), void *arg)
 	host_mutex_unlock(&vmm_lock);
 }
 
-/* One VM of vmm_dump(). */
-struct vmm_dump {
+/* Where vmm_stat() and vmm_dump() put what they tell of a VM. */
+struct vmm_view {
 	void	(*put)(void *, const char *, uint64_t);
 	void	*arg;
 };
 
 static void
+vm_stat(struct vm *vm, void *arg)
+{
+	const struct vmm_view *d = arg;
+	unsigned int i;
+
+	d->put(d->arg, "vm", vm->id);
+	d->put(d->arg, "pid", vm->pid);
+	d->put(d->arg, "uid", vm->uid);
+	d->put(d->arg, "pages", vm->pages);
+	host_mutex_lock(&vm->lock);
+	d->put(d->arg, "pinned", vm->npt.pages);
+	d->put(d->arg, "tables", vm->npt.tables);
+	host_mutex_unlock(&vm->lock);
+	for (i = 0; i < vm->ncpus; i++) {
+		d->put(d->arg, "vcpu", i);
+		d->put(d->arg, "state", ATOMIC_GET(&vm->vcpu[i]->state));
+		vcpu_stat(vm->vcpu[i], d->put, d->arg);
+	}
+}
+
+/* Count what there is of every VM. */
+void
+vmm_stat(void (*put)(void *, const char *, uint64_t), void *arg)
+{
+	struct vmm_view d = { put, arg };
+
+	vmm_visit(vm_stat, &d);
+}
+
+static void
 vm_dump(struct vm *vm, void *arg)
 {
-	const struct vmm_dump *d = arg;
+	const struct vmm_view *d = arg;
 	struct vcpu *v;
 	unsigned int i;
 
@@ -781,7 +809,7 @@ vm_dump(struct vm *vm, void *arg)
 void
 vmm_dump(void (*put)(void *, const char *, uint64_t), void *arg)
 {
-	struct vmm_dump d = { put, arg };
+	struct vmm_view d = { put, arg };
 
 	vmm_visit(vm_dump, &d);
 }

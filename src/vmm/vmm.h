@@ -224,6 +224,7 @@ struct vcpu {
 	uint32_t		 pvclock_version;
 
 	uint64_t		 npt_gen;	/* of the last entry */
+	uint64_t		 exits[VMEXIT_NKINDS];	/* so far; atomic */
 	struct {			/* gmem.c; the RUN thread's alone */
 		uint64_t	 gpa;	/* of a page, bit 0 set: valid */
 		char		*va;
@@ -231,13 +232,6 @@ struct vcpu {
 	struct vm_exit		 exit;		/* what RUN reports */
 	void			*hv;		/* the vendor's part */
 };
-
-/*
- * Where a trace of exits and requests hooks in (decisions.md B3). Nothing
- * records yet; the places are kept.
- */
-#define trace_exit(v, x)	((void)(v), (void)(x))
-#define trace_ioctl(cmd, error)	((void)(cmd), (void)(error))
 
 /* What an exit handler decides; a positive value is RUN's errno. */
 #define EXIT_RESUME	0	/* enter again */
@@ -257,12 +251,21 @@ int	 vm_fault(struct vm *, uint64_t gpa, uint64_t *hpa);
 int	 vm_protect(struct vm *, const struct vm_mprotect_ept_params *);
 void	 vm_kick(struct vm *);
 
-/* vcpu.c */
+/* vcpu.c; vcpu_move: what happens to a VCPU, and so may change its state. */
+enum vcpu_event {
+	VCPU_EVENT_RUN,		/* RUN begins */
+	VCPU_EVENT_LEAVE,	/* RUN returns, for the client to go on */
+	VCPU_EVENT_FAIL,	/* RUN returns an error: the VCPU has ended */
+	VCPU_EVENT_TERM,	/* TERM */
+};
+int	 vcpu_move(struct vcpu *, enum vcpu_event);
 int	 vcpu_create(struct vm *, uint32_t id, struct vcpu **);
 void	 vcpu_free(struct vcpu *);
 int	 vcpu_reset(struct vcpu *, const struct vcpu_reg_state *);
 int	 vcpu_run(struct vcpu *, struct vm_run_params *);
 void	 vcpu_kick(struct vcpu *);
+void	 vcpu_stat(struct vcpu *, void (*put)(void *, const char *, uint64_t),
+	    void *arg);
 void	 vcpu_skip(struct vcpu *, uint8_t len);
 void	 vcpu_exception(struct vcpu *, uint8_t vector, uint32_t error);
 void	 vcpu_fault(struct vcpu *, const struct hv_event *fault, uint64_t cr2);

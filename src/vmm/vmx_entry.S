@@ -44,6 +44,7 @@ HOST_FUNC(vmx_enter)
 	.cfi_adjust_cfa_offset 8
 
 	/* book: vmx-entry */
+	HOST_SPLIT
 	movl	$VMX_HOST_RSP, %eax
 	vmwrite	%rsp, %rax
 
@@ -65,13 +66,11 @@ HOST_FUNC(vmx_enter)
 	movq	GPR_RDI(%rdi), %rdi
 	jnz	vmx_before_vmresume
 
-	.globl	vmx_before_vmlaunch
-vmx_before_vmlaunch:
+HOST_LABEL(vmx_before_vmlaunch)
 	vmlaunch
 	jmp	1f
 
-	.globl	vmx_before_vmresume
-vmx_before_vmresume:
+HOST_LABEL(vmx_before_vmresume)
 	vmresume
 
 	/* Still here: VMfailInvalid sets CF, VMfailValid ZF. */
@@ -80,8 +79,7 @@ vmx_before_vmresume:
 	movl	$VMX_FAIL_VALID, %eax
 	jmp	2f
 
-	.globl	vmx_exit_point
-vmx_exit_point:
+HOST_EXIT_POINT(vmx_exit_point)
 	pushq	%rax
 	movq	8(%rsp), %rax
 	popq	GPR_RAX(%rax)
@@ -99,6 +97,7 @@ vmx_exit_point:
 	movq	%r14, GPR_R14(%rax)
 	movq	%r15, GPR_R15(%rax)
 	movq	%rbp, GPR_RBP(%rax)
+	HOST_AFTER_GUEST(%rcx)
 	xorl	%eax, %eax
 
 	/* No guest value stays in a register. */

@@ -43,6 +43,7 @@ void		(*fake_enter_hook)(void);
 void		(*fake_yield_hook)(void);
 void		(*fake_lock_hook)(const char *);
 uint64_t	 fake_tsc_hz, fake_time;
+_Thread_local struct fake_trace fake_trace;
 
 /* Ends the test: a rule of the host contract was broken. */
 void
@@ -557,4 +558,37 @@ void
 host_bug(const char *file, int line, const char *what)
 {
 	fake_die("%s:%d: %s", file, line, what);
+}
+
+/* The traces: how many, and what the last one of each said. */
+void
+host_trace_entry(uint32_t vm, uint32_t vcpu, uint64_t rip)
+{
+	fake_trace.entries++;
+	fake_trace.vm = vm;
+	fake_trace.vcpu = vcpu;
+	fake_trace.entry_rip = rip;
+}
+
+void
+host_trace_exit(uint32_t vm, uint32_t vcpu, uint64_t rip, const char *kind,
+    uint64_t code, const uint64_t info[2])
+{
+	if (vm != fake_trace.vm || vcpu != fake_trace.vcpu)
+		fake_die("exit of another VCPU than the one entered");
+	fake_trace.exits++;
+	fake_trace.exit_rip = rip;
+	fake_trace.kind = kind;
+	fake_trace.code = code;
+	fake_trace.info[0] = info[0];
+	fake_trace.info[1] = info[1];
+}
+
+void
+host_trace_ioctl(uint32_t nr, uint32_t vm, int error)
+{
+	fake_trace.ioctls++;
+	fake_trace.nr = nr;
+	fake_trace.ioctl_vm = vm;
+	fake_trace.error = error;
 }

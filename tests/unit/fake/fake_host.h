@@ -126,4 +126,16 @@ const char *fake_log(void);
 bool	 fake_log_has(const char *);
 void	 fake_log_clear(void);
 
+/* What the calling thread's trace points have told. */
+struct fake_trace {
+	unsigned int	entries, exits, ioctls;
+	uint32_t	vm, vcpu;		/* of the last entry */
+	uint64_t	entry_rip, exit_rip;
+	const char	*kind;
+	uint64_t	code, info[2];
+	uint32_t	nr, ioctl_vm;
+	int		error;
+};
+extern _Thread_local struct fake_trace fake_trace;
+
 #endif /* FAKE_HOST_H */

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: ISC
+/*
+ * cpu.c - CPUs, VM entries, and the registers that Linux owns.
+ */
+#include <linux/cpu.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/kernel.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/ratelimit.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/smp.h>
+#include <linux/timekeeping.h>
+#include <linux/uidgid.h>
+#include <linux/cred.h>
+#include <linux/version.h>
+#include <asm/cpufeature.h>
+#include <asm/debugreg.h>
+#include <asm/desc.h>
+#include <asm/fpu/api.h>
+#include <asm/msr.h>
+#include <asm/perf_event.h>
+#include <asm/processor.h>
+#include <asm/tlbflush.h>
+#include <asm/tsc.h>
+
+#include "host.h"
+#include "linux.h"
+
+/* What of a CPU an entry has to put back; interrupts are off meanwhile. */
+struct cpu_state {
+	bool	use;		/* between vmm_cpu_online and _offline */
+	u64	debugctl;
+	u64	pebs;
+	u64	test_ctrl;
+};
+static DEFINE_PER_CPU(struct cpu_state, cpu_state);
+
+static struct desc_ptr cpu_idt;		/* the same on every CPU */
+
+void
+cpu_use(bool use)
+{
+	__this_cpu_write(cpu_state.use, use);
+}
+
+/*
+ * FRED delivers events without the IDT that host_nmi() relies on, and its
+ * MSRs are not among those that a VM exit brings back.
+ */
+bool
+cpu_supported(void)
+{
+#ifdef X86_FEATURE_FRED
+	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
+		pr_info("vmm0: not attached: the kernel uses FRED; boot it "
+		    "with fred=off\n");
+		return (false);
+	}
+#endif
+	store_idt(&cpu_idt);
+	return (true);
+}
+
+/*
+ * --- Calls and kicks. ---
+ */
+
+unsigned int
+host_cpu_self(void)
+{
+	return (raw_smp_processor_id());
+}
+
+unsigned int
+host_cpu_count(void)
+{
+	return (nr_cpu_ids);
+}
+
+void
+host_cpus_hold(void)
+{
+	cpus_read_lock();
+}
+
+void
+host_cpus_release(void)
+{
+	cpus_read_unlock();
+}
+
+struct cpu_call {
+	void	(*fn)(void *);
+	void	*arg;
+	bool	ran;
+};
+
+/* A CPU still takes calls for a while after vmm_cpu_offline(). */
+static void
+cpu_call_here(void *arg)
+{
+	struct cpu_call *c = arg;
+
+	if (!__this_cpu_read(cpu_state.use))
+		return;
+	c->fn(c->arg);
+	c->ran = true;
+}
+
+int
+host_cpu_call(unsigned int cpu, void (*fn)(void *), void *arg)
+{
+	struct cpu_call c = { fn, arg, false };
+
+	smp_call_function_single(cpu, cpu_call_here, &c, true);
+	return (c.ran ? 0 : EINVAL);
+}
+
+void
+host_cpu_call_all(void (*fn)(void *), void *arg)
+{
+	struct cpu_call c = { fn, arg, false };
+
+	on_each_cpu(cpu_call_here, &c, true);
+}
+
+/*
+ * Any interrupt is an exit. Without preemption no CPU can go offline between
+ * the look and the interrupt.
+ */
+void
+host_cpu_kick(unsigned int cpu)
+{
+	preempt_disable();
+	if (cpu != smp_processor_id() && cpu_online(cpu))
+		smp_send_reschedule(cpu);
+	preempt_enable();
+}
+
+/*
+ * --- An entry. ---
+ */
+
+/* Has the thread something to do on its way back to the client? */
+static bool
+enter_stop(void)
+{
+	return (signal_pending(current) ||
+	    test_thread_flag(TIF_NOTIFY_RESUME));
+}
+
+/*
+ * What would go on in the guest, or write to memory by its page tables, and
+ * what an exit clears. #AC for a split lock would reach the guest.
+ *	SDM Vol. 3B 20.9.5 "EPT-Friendly PEBS"; Vol. 3C 27.5.1 "Loading Host
+ *	Control Registers, Debug Registers, MSRs"
+ */
+static void
+enter_save(void)
+{
+	struct cpu_state *s = this_cpu_ptr(&cpu_state);
+
+	if (!boot_cpu_has(X86_FEATURE_VMX))
+		return;
+	rdmsrl(MSR_IA32_DEBUGCTLMSR, s->debugctl);
+	if (boot_cpu_has(X86_FEATURE_PEBS)) {
+		rdmsrl(MSR_IA32_PEBS_ENABLE, s->pebs);
+		if (s->pebs != 0)
+			wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
+	}
+	if (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT)) {
+		rdmsrl(MSR_TEST_CTRL, s->test_ctrl);
+		if (s->test_ctrl & MSR_TEST_CTRL_SPLIT_LOCK_DETECT)
+			wrmsrl(MSR_TEST_CTRL, s->test_ctrl &
+			    ~MSR_TEST_CTRL_SPLIT_LOCK_DETECT);
+	}
+}
+
+static void
+enter_restore(void)
+{
+	const struct cpu_state *s = this_cpu_ptr(&cpu_state);
+
+	if (!boot_cpu_has(X86_FEATURE_VMX))
+		return;
+	if (boot_cpu_has(X86_FEATURE_PEBS) && s->pebs != 0)
+		wrmsrl(MSR_IA32_PEBS_ENABLE, s->pebs);
+	if (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) &&
+	    (s->test_ctrl & MSR_TEST_CTRL_SPLIT_LOCK_DETECT) != 0)
+		wrmsrl(MSR_TEST_CTRL, s->test_ctrl);
+}
+
+/*
+ * The look at the thread comes after interrupts are off: one that sets any
+ * of it later is an exit of the entry that follows.
+ */
+bool
+host_enter_begin(void)
+{
+	for (;;) {
+		preempt_disable();
+		local_irq_disable();
+		if (!need_resched() && __this_cpu_read(cpu_state.use))
+			break;
+		local_irq_enable();
+		preempt_enable();
+		schedule();
+	}
+	if (enter_stop()) {
+		local_irq_enable();
+		preempt_enable();
+		return (false);
+	}
+	enter_save();
+	return (true);
+}
+
+void
+host_enter_end(void)
+{
+	enter_restore();
+	local_irq_enable();
+	preempt_enable();
+}
+
+void
+host_yield(void)
+{
+	cond_resched();
+}
+
+/*
+ * --- Registers. ---
+ */
+
+/* The client's state goes to its thread, and comes back with the thread. */
+void
+host_fpu_begin(void)
+{
+	kernel_fpu_begin_mask(0);
+}
+
+void
+host_fpu_end(void)
+{
+	kernel_fpu_end();
+}
+
+/* DR0-3 count only while DR7 enables one. Linux takes set bits of DR6. */
+void
+host_dr_restore(bool addresses)
+{
+	if (hw_breakpoint_active())
+		hw_breakpoint_restore();
+	else
+		set_debugreg(DR6_RESERVED, 6);
+}
+
+/* Processor trace must be off for VMXON, where the CPU has not both at once. */
+void
+host_cr4_set(uint64_t bits)
+{
+	if ((bits & X86_CR4_VMXE) != 0)
+		intel_pt_handle_vmx(1);
+	cr4_set_bits(bits);
+}
+
+void
+host_cr4_clear(uint64_t bits)
+{
+	cr4_clear_bits(bits);
+	if ((bits & X86_CR4_VMXE) != 0)
+		intel_pt_handle_vmx(0);
+}
+
+/*
+ * Limits that an exit makes 0xffff, 0xffff and 0x67, and DEBUGCTL, which it
+ * clears. The TSS gets its own when a thread next needs the I/O bitmap.
+ *	SDM Vol. 3C 27.5.2 "Loading Host Segment and Descriptor-Table
+ *	Registers"
+ */
+void
+host_restore(void)
+{
+	u64 debugctl = __this_cpu_read(cpu_state.debugctl);
+
+	load_fixmap_gdt(smp_processor_id());
+	load_idt(&cpu_idt);
+	invalidate_tss_limit();
+	if (debugctl != 0)
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, debugctl);
+}
+
+/* The handlers return with IRET, which lets the next NMI come. */
+void
+host_nmi(void)
+{
+	asm volatile("int $2");
+}
+
+void
+host_mce(void)
+{
+	asm volatile("int $18");
+}
+
+/*
+ * --- Time, callers, messages. ---
+ */
+
+uint64_t
+host_tsc_hz(void)
+{
+	return (tsc_khz * 1000ULL);
+}
+
+uint64_t
+host_time_ns(void)
+{
+	return (ktime_get_ns());
+}
+
+void
+host_caller(struct host_caller *who)
+{
+	who->pid = task_tgid_vnr(current);
+	who->uid = from_kuid(&init_user_ns, current_euid());
+	who->admin = capable(CAP_SYS_ADMIN);
+}
+
+/* A client or its guest can cause most of them. */
+void
+host_log(const char *fmt, ...)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 20);
+	struct va_format text = { .fmt = fmt };
+	va_list ap;
+
+	if (!__ratelimit(&limit))
+		return;
+	va_start(ap, fmt);
+	text.va = &ap;
+	pr_info("%pV\n", &text);
+	va_end(ap);
+}
+
+void
+host_bug(const char *file, int line, const char *what)
+{
+	pr_emerg("vmm0: %s:%d: %s\n", file, line, what);
+	BUG();
+}
+
+/*
+ * --- Mutexes. Each rank is a class of its own for lockdep. ---
+ */
+
+static struct mutex *
+mutex_of(struct host_mutex *m)
+{
+	BUILD_BUG_ON(sizeof(struct mutex) > sizeof(*m));
+	return ((struct mutex *)m->room);
+}
+
+void
+host_mutex_init(struct host_mutex *m, const char *name, int rank)
+{
+	static struct lock_class_key class[4];
+
+	__mutex_init(mutex_of(m), name, &class[rank / 10]);
+}
+
+void
+host_mutex_destroy(struct host_mutex *m)
+{
+	mutex_destroy(mutex_of(m));
+}
+
+void
+host_mutex_lock(struct host_mutex *m)
+{
+	mutex_lock(mutex_of(m));
+}
+
+void
+host_mutex_unlock(struct host_mutex *m)
+{
+	mutex_unlock(mutex_of(m));
+}
+
+void
+host_mutex_assert(struct host_mutex *m)
+{
+	lockdep_assert_held(mutex_of(m));
+}

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: ISC */
+/* stdbool.h - the same. */
+#include <linux/types.h>

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: ISC */
+/* ioctl.h - command words. */
+#include <linux/ioctl.h>
