@@ -32,10 +32,14 @@ CFLAGS_COMMON ?= -O2 -g $(WARNINGS)
 -include guests/guests.mk
 -include src/vmctl/vmctl.mk
 -include tests/integration/conform/conform.mk
+-include tests/integration/stress/stress.mk
+-include tests/integration/bench/bench.mk
+-include src/host/linux/linux.mk
 -include tests/unit/unit.mk
 
 METAL	:= $(addprefix $(BUILD)/metal/,vmm.elf vmm.elf32 vmm.img boot.cpio)
-CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform)
+CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform stress bench)
+LINUX	:= $(LINUX_ROOT)/root.cpio
 
 # One build at a time in this tree; as many jobs as the machine has CPUs,
 # unless the caller said how many.
@@ -43,6 +47,9 @@ JOBS	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 LOCKED	= mkdir -p $(BUILD) && flock $(BUILD)/.lock $(MAKE) -s \
 	  --no-print-directory $(JOBS)
 DEPS	= mkdir -p $(BUILD) && flock $(BUILD)/.deps tools/deps.sh install
+# The kernel that the Linux host is tested with. After it make is called anew,
+# and so knows its version.
+KERNEL	= mkdir -p $(BUILD) && flock $(BUILD)/.deps tools/kernel.sh fetch
 EMU	= $(PYTHON) tools/emu.py --build $(BUILD)
 
 # CPU=amd or CPU=intel: the back end, and what it needs installed.
@@ -61,8 +68,9 @@ help: ## this list
 	    printf "  make %-12s %s\n", t[1], $$2 }' Makefile
 	@echo "make run and make check install what is missing (apt-get)."
 
-.PHONY: all
+.PHONY: all linux-all
 all: $(METAL) $(CLIENTS) $(guests_BIN)
+linux-all: $(LINUX)
 
 .PHONY: run
 run: ## boots the metal host; one guest per ioctl; CPU=intel: in Bochs
@@ -88,22 +96,39 @@ bochs: ## Bochs's debugger before the first VMLAUNCH; BATCH=1: by itself
 	+@$(LOCKED) all
 	@$(EMU) bochs $(if $(BATCH),--batch) -- vmctl tour
 
+.PHONY: linux
+linux: ## boots Linux with the module and a shell; CPU=intel: in Bochs
+	@$(DEPS) linux
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) linux-all
+	@$(EMU) shell --backend $(BACKEND:metal-%=linux-%) --flavor $(FLAVOR)
+
+.PHONY: install-module
+install-module: ## vmm.ko for the kernel that runs here (needs its headers)
+	+@$(LOCKED) KVER=$$(uname -r) module
+	install -D -m 644 $(BUILD)/module/$$(uname -r)/vmm.ko \
+	    $(DESTDIR)/lib/modules/$$(uname -r)/updates/vmm.ko
+	$(if $(DESTDIR),,depmod)
+
 .PHONY: check
 check: ## every test, unit and integration; T=name: only these
 	@$(DEPS) check
-	+@$(LOCKED) all unit-build
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) all unit-build linux-all
 	@$(PYTEST) --junitxml=$(BUILD)/check.xml $(if $(T),--only '$(T)')
 
 .PHONY: quick
 quick: ## the tests that take well under a minute
 	@$(DEPS) check
-	+@$(LOCKED) all unit-build
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) all unit-build linux-all
 	@$(PYTEST) --junitxml=$(BUILD)/quick.xml --quick
 
 .PHONY: integration
-integration: ## the tests that boot the host
+integration: ## the tests that boot a host
 	@$(DEPS) check
-	+@$(LOCKED) all unit-build
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) all unit-build linux-all
 	@$(PYTEST) --junitxml=$(BUILD)/integration.xml --no-unit \
 	    $(if $(T),--only '$(T)')
 

@@ -28,11 +28,19 @@ table() {
 	check pkg-config cmd pkg-config unit tests
 	check python3-pytest py pytest integration tests
 	check seabios file /usr/share/seabios/bios.bin another BIOS for Bochs
+	linux busybox-static file /usr/share/doc/busybox-static/copyright first programs of Linux
+	linux grub-common cmd grub-mkrescue boots Linux in Bochs
+	linux grub-pc-bin file /usr/lib/grub/i386-pc/boot.img the same
+	linux xorriso cmd xorriso the same
+	linux mtools cmd mformat the same
+	linux kmod cmd depmod modules of Linux
+	check mandoc cmd mandoc manual pages
 	gdb gdb cmd gdb make gdb, and its test
 	lint clang cmd clang second compiler
 	lint clang-format cmd clang-format layout of new code
 	lint shellcheck cmd shellcheck shell scripts
 	lint codespell cmd codespell spelling
+	lint sparse cmd sparse checks of the module
 	book python3-sphinx py sphinx the book
 	book python3-myst-parser py myst_parser the book
 	book furo py furo the book
@@ -44,12 +52,13 @@ needs() {
 	case $1 in
 	run)	echo run ;;
 	bochs)	echo run bochs ;;
-	check)	echo run bochs gdb check ;;
+	linux)	echo run bochs linux ;;
+	check)	echo run bochs gdb linux check ;;
 	gdb)	echo run gdb ;;
-	lint)	echo run bochs gdb check lint ;;
+	lint)	echo run bochs gdb linux check lint ;;
 	book)	echo book ;;
-	cover)	echo run bochs gdb check cover ;;
-	all)	echo run bochs gdb check lint book cover ;;
+	cover)	echo run bochs gdb linux check cover ;;
+	all)	echo run bochs gdb linux check lint book cover ;;
 	*)	echo "deps.sh: no group '$1'" >&2; exit 2 ;;
 	esac
 }

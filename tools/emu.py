@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 TOOLS = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(TOOLS.parent / "src/host/metal"))
 import mkimage  # noqa: E402  (found by the line above)
+import linuximg  # noqa: E402
 
 # Exit statuses of this program where the client's own is not known.
 TIMEOUT, FAULT, EMULATOR = 124, 125, 126
@@ -71,18 +72,27 @@ class Backend:
     model: str                  # as that emulator names it
     bios: str = "/usr/share/bochs/BIOS-bochs-latest"    # Bochs's
     line: int = 1000            # bytes of client and arguments, at most
+    host: str = "metal"         # or "linux"
+    cpus: int = 1
+    ips: int = 1000000          # Bochs's instructions a second
+    count: bool = True          # QEMU's clock counts instructions
 
 
 # EPYC has SVM and nested paging under TCG. The features switched off are
 # those TCG lacks: QEMU would print a warning for each.
+EPYC = "EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch," \
+    "-osvw,-topoext,-nrip-save,-xsavec"
 BACKENDS = {b.name: b for b in [
-    Backend("metal-svm", "svm", "qemu",
-            "EPYC,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,"
-            "-osvw,-topoext,-nrip-save,-xsavec"),
+    Backend("metal-svm", "svm", "qemu", EPYC),
     Backend("metal-vmx", "vmx", "bochs", "corei7_haswell_4770",
             line=mkimage.CMDLINE_MAX - len("metal ")),
     Backend("metal-svm-bochs", "svm", "bochs", "ryzen",
             line=mkimage.CMDLINE_MAX - len("metal ")),
+    Backend("linux-svm", "svm", "qemu", EPYC, line=1 << 20, host="linux",
+            cpus=4, count=False),
+    # Linux wants a timer tick not to take longer than the time between two.
+    Backend("linux-vmx", "vmx", "bochs", "corei7_haswell_4770", line=1 << 20,
+            host="linux", ips=20000000),
 ]}
 
 
@@ -111,13 +121,18 @@ class Job:
     """What to run: a client with its arguments."""
     build: pathlib.Path
     args: list = field(default_factory=list)
-    memory: int = 64            # MiB
+    memory: int = 0             # MiB; 0: what the host needs
     disk: bool = False          # boot the disk image, as a PC does
     stdin: bytes = b""          # typed on the serial line,
     prompt: bytes = b""         # once this has been printed
     until: bytes = b""          # enough seen once this has been printed
     extra: list = field(default_factory=list)
     tmp: pathlib.Path = None
+    # Of the Linux host: its kernel, more of its command line, files that its
+    # RAM disk has beside /etc/job.
+    flavor: str = linuximg.FLAVOR
+    append: str = ""
+    files: dict = field(default_factory=dict)
 
 
 def disk_image(job):
@@ -130,15 +145,31 @@ def disk_image(job):
     return path
 
 
-def qemu_argv(job, model, serial="stdio"):
-    """QEMU, silent, and the same instruction for instruction each time."""
-    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", model,
-            "-m", str(job.memory), "-nodefaults", "-vga", "none",
+def memory(backend, job):
+    """MiB of RAM."""
+    return job.memory or {"metal": 64, "linux": 768}[backend.host]
+
+
+def qemu_argv(job, backend, serial="stdio"):
+    """QEMU, silent, and the same instruction for instruction each time.
+
+    More CPUs take turns in one thread: with a thread each, TCG (7.2) has
+    nested paging still on, now and then, for the first instruction after
+    #VMEXIT, and stores the host's state in the VMCB.
+    """
+    argv = ["qemu-system-x86_64", "-accel", "tcg,thread=single",
+            "-cpu", backend.model, "-smp", str(backend.cpus),
+            "-m", str(memory(backend, job)), "-nodefaults", "-vga", "none",
             "-display", "none", "-no-reboot", "-monitor", "none",
-            "-icount", "shift=0,sleep=off", "-device", ISA_DEBUG_EXIT]
-    argv += ["-serial", serial]
+            "-device", ISA_DEBUG_EXIT, "-serial", serial]
+    if backend.count:
+        argv += ["-icount", "shift=0,sleep=off"]
     metal = job.build / "metal"
-    if job.disk:
+    if backend.host == "linux":
+        argv += ["-kernel", str(linuximg.kernel(job)),
+                 "-initrd", str(linuximg.initrd(job)),
+                 "-append", linuximg.cmdline(job)]
+    elif job.disk:
         argv += ["-drive", f"file={disk_image(job)},format=raw,if=ide"]
     else:
         argv += ["-kernel", str(metal / "vmm.elf32"),
@@ -198,15 +229,25 @@ class Serial:
         os.close(self.far)
 
 
-def bochs_argv(backend, job, serial, script="c\nq\n"):
-    """Bochs with the disk image, its debugger told to continue."""
+def bochs_drive(backend, job):
+    """What Bochs boots from, in the words of its configuration."""
+    if backend.host == "linux":
+        return "cdrom", f"type=cdrom, path={linuximg.cd(job)}, status=inserted"
     disk = disk_image(job)
+    cylinders = disk.stat().st_size // mkimage.CYLINDER
+    return "disk", f"type=disk, path={disk}, mode=flat, heads=16, spt=63, " \
+        f"cylinders={cylinders}"
+
+
+def bochs_argv(backend, job, serial, script="c\nq\n"):
+    """Bochs with what to boot, its debugger told to continue."""
+    boot, drive = bochs_drive(backend, job)
     rc = job.tmp / "bochsrc"
     template = (TOOLS / "bochs/bochsrc").read_text().replace("\\\n", "")
     rc.write_text(template.format(
-        memory=job.memory, model=backend.model, bios=backend.bios, disk=disk,
-        cylinders=disk.stat().st_size // mkimage.CYLINDER, serial=serial,
-        log=job.tmp / "bochs.log"))
+        memory=memory(backend, job), model=backend.model, bios=backend.bios,
+        cpus=backend.cpus, ips=backend.ips, boot=boot, drive=drive,
+        serial=serial, log=job.tmp / "bochs.log"))
     (job.tmp / "script").write_text(script)
     return ["bochs", "-q", "-unlock", "-f", str(rc),
             "-rc", str(job.tmp / "script")]
@@ -313,7 +354,7 @@ def run(backend, job, limit=60, echo=False):
     started = time.monotonic()
     try:
         if backend.emulator == "qemu":
-            result = Result(qemu_argv(job, backend.model))
+            result = Result(qemu_argv(job, backend))
         else:
             serial = Serial(bool(job.stdin))
             result = Result(bochs_argv(backend, job, serial.option))
@@ -344,6 +385,8 @@ def run(backend, job, limit=60, echo=False):
             result.why = "stopped, having printed what was waited for"
         elif code < 0:
             result.why = f"the emulator got signal {-code}"
+        elif backend.host == "linux":
+            linuximg.decode(result)
         elif serial:
             bochs_decode(result)
         else:
@@ -381,7 +424,7 @@ def gdb_session(job, gdb_args, limit=None):
     port = free_port()
     job.extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
     serial = job.build / f"gdb-{os.getpid()}.log"
-    argv = qemu_argv(job, BACKENDS["metal-svm"].model, f"file:{serial}")
+    argv = qemu_argv(job, BACKENDS["metal-svm"], f"file:{serial}")
     process = subprocess.Popen(
         dies_with_parent(argv), stdin=subprocess.DEVNULL,
         start_new_session=True)
@@ -524,10 +567,14 @@ def shell(backend, job):
         print("Ctrl-A X ends the emulator.", flush=True)
     if backend.emulator == "bochs":
         return bochs_shell(backend, job)
-    result = Result(qemu_argv(job, backend.model, "mon:stdio"))
-    process = subprocess.Popen(dies_with_parent(result.argv))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    code = process.wait()
+    job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
+    try:
+        result = Result(qemu_argv(job, backend, "mon:stdio"))
+        process = subprocess.Popen(dies_with_parent(result.argv))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = process.wait()
+    finally:
+        shutil.rmtree(job.tmp, ignore_errors=True)
     if code < 0:
         result.why = f"the emulator got signal {-code}"
     elif code == 0:             # Ctrl-A X
@@ -559,13 +606,15 @@ def main():
     for verb in ("run", "shell", "gdb", "bochs"):
         p = sub.add_parser(verb)
         p.add_argument("args", nargs="*")
-        p.add_argument("--memory", default=64, type=int)
+        p.add_argument("--memory", default=0, type=int)
         if verb in ("run", "shell"):
             p.add_argument("--backend", default="metal-svm",
                            choices=sorted(BACKENDS))
         if verb == "run":
             p.add_argument("--limit", default=60, type=float)
             p.add_argument("--disk", action="store_true")
+            p.add_argument("--flavor", default=linuximg.FLAVOR)
+            p.add_argument("--append", default="")
             p.add_argument("--log", type=pathlib.Path)
         if verb in ("gdb", "bochs"):
             p.add_argument("--batch", action="store_true")
@@ -579,7 +628,7 @@ def main():
     if opt.verb == "shell":
         result = shell(backend, job)
     else:
-        job.disk = opt.disk
+        job.disk, job.flavor, job.append = opt.disk, opt.flavor, opt.append
         result = run(backend, job, opt.limit, echo=True)
         if opt.log:
             opt.log.write_text(result.log)

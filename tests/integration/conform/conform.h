@@ -99,7 +99,7 @@ void	pause_ms(unsigned int ms);
 /* Whether QEMU's emulation is the CPU: its deviations are not asserted. */
 bool	under_tcg(void);
 
-/* The metal host's free pages; false where there is no /proc/metal. */
+/* What a leak of the host's would make less; false: it does not tell. */
 bool	host_free_pages(uint64_t *pages);
 
 /* The state of a VCPU by INFO; VCPU_STATE_UNKNOWN if the VM is not listed. */
