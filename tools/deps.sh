@@ -33,7 +33,6 @@ table() {
 	linux grub-pc-bin file /usr/lib/grub/i386-pc/boot.img the same
 	linux xorriso cmd xorriso the same
 	linux mtools cmd mformat the same
-	linux kmod cmd depmod modules of Linux
 	check mandoc cmd mandoc manual pages
 	gdb gdb cmd gdb make gdb, and its test
 	lint clang cmd clang second compiler

@@ -134,10 +134,14 @@ vmm_stop(void)
 
 /* May the caller act on this VM? decisions.md L2. */
 static bool
-vm_allowed(const struct vm *vm, const struct vmm_file *file,
-    const struct host_caller *who)
+vm_allowed(const struct vm *vm, const struct vmm_file *file)
 {
-	return (vm->owner == file || vm->uid == who->uid || who->admin);
+	struct host_caller who;
+
+	if (vm->owner == file)
+		return (true);
+	host_caller(&who);
+	return (vm->uid == who.uid || who.admin);
 }
 
 /*
@@ -147,17 +151,15 @@ vm_allowed(const struct vm *vm, const struct vmm_file *file,
 static int
 vm_get(struct vmm_file *file, uint32_t id, struct vm **vmp)
 {
-	struct host_caller who;
 	struct vm *vm;
 	int error = 0;
 
-	host_caller(&who);
 	host_mutex_lock(&vmm_lock);
 	for (vm = vmm_vms; vm != NULL && vm->id != id; vm = vm->next)
 		continue;
 	if (vm == NULL)
 		error = ENOENT;
-	else if (!vm_allowed(vm, file, &who))
+	else if (!vm_allowed(vm, file))
 		error = EPERM;
 	else
 		vm->refs++;
@@ -327,14 +329,12 @@ vm_info(const struct vm *vm, struct vm_info_result *r)
 static size_t
 vmm_list(const struct vmm_file *file, struct vm_info_result *rows, size_t max)
 {
-	struct host_caller who;
 	struct vm *vm;
 	size_t n = 0;
 
-	host_caller(&who);
 	host_mutex_lock(&vmm_lock);
 	for (vm = vmm_vms; vm != NULL; vm = vm->next) {
-		if (!vm_allowed(vm, file, &who))
+		if (!vm_allowed(vm, file))
 			continue;
 		if (rows != NULL && n == max)
 			break;
@@ -604,6 +604,53 @@ vmm_undo_create(struct vmm_file *file, uint32_t id)
 	host_mutex_unlock(&vmm_lock);
 }
 
+/* Parameters of any request, and of those that are called often. */
+union vmm_large {
+	uint32_t			id[2];
+	struct vm_create_params		create;
+	struct vm_resetcpu_params	reset;
+	struct vm_rwregs_params		regs;
+};
+union vmm_small {
+	uint32_t			id[2];
+	struct vm_run_params		run;
+};
+
+/* vmm_ioctl() with room for the parameters at `p`. */
+static int
+vmm_serve(const struct vmm_request *r, struct vmm_file *file, uint32_t cmd,
+    uint64_t arg, void *p)
+{
+	const uint32_t *id = p;
+	bool create = r->fn == vmm_ioc_create;
+	uint32_t vm;
+	int error;
+
+	error = host_copyin(arg, p, r->size);
+	if (error != 0)
+		return (error);
+	error = vmm_call(r, file, id, p);
+	vm = create ? ((struct vm_create_params *)p)->vcp_id :
+	    r->need == NOTHING ? 0 : id[0];
+	host_trace_ioctl(IOC_NR(cmd), vm, error);
+	if (error != 0 || !r->out)
+		return (error);
+	error = host_copyout(p, arg, r->size);
+	if (error != 0 && create)
+		vmm_undo_create(file, vm);
+	return (error);
+}
+
+/* A host may clear what is on the stack, so this is not for RUN. */
+static int __attribute__((__noinline__))
+vmm_serve_large(const struct vmm_request *r, struct vmm_file *file,
+    uint32_t cmd, uint64_t arg)
+{
+	union vmm_large p;
+
+	return (vmm_serve(r, file, cmd, arg, &p));
+}
+
 /*
  * An ioctl of a client.
  * Locks: none held.
@@ -614,27 +661,13 @@ int
 vmm_ioctl(struct vmm_file *file, uint32_t cmd, uint64_t arg)
 {
 	const struct vmm_request *r = vmm_request(cmd);
-	union {
-		uint32_t			id[2];
-		struct vm_create_params		create;
-		struct vm_resetcpu_params	reset;
-		struct vm_rwregs_params		regs;
-	} p;
-	int error;
+	union vmm_small p;
 
 	if (r == NULL)
 		return (ENOTTY);
-	error = host_copyin(arg, &p, r->size);
-	if (error == 0)
-		error = vmm_call(r, file, p.id, &p);
-	host_trace_ioctl(IOC_NR(cmd), r->fn == vmm_ioc_create ?
-	    p.create.vcp_id : r->need != NOTHING ? p.id[0] : 0, error);
-	if (error != 0 || !r->out)
-		return (error);
-	error = host_copyout(&p, arg, r->size);
-	if (error != 0 && r->fn == vmm_ioc_create)
-		vmm_undo_create(file, p.create.vcp_id);
-	return (error);
+	if (r->size > sizeof(p))
+		return (vmm_serve_large(r, file, cmd, arg));
+	return (vmm_serve(r, file, cmd, arg, &p));
 }
 
 /* The device is opened. Returns: ENODEV: no vendor attached; ENOMEM. */

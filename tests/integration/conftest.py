@@ -27,17 +27,21 @@ from left_out import left_out  # noqa: E402
 
 BUILD = TOP / os.environ.get("VMM_BUILD", "build")
 BACKENDS = list(emu.BACKENDS.values())
-BATCH = 30              # clauses of one boot, at most: the host takes 64 words
+# Clauses of one boot, at most: metal takes 64 words, and boots in no time.
+BATCH = {"metal": 30, "linux": 1000}
 JOBS = min(2, os.cpu_count() or 1)
 # Clauses that need seconds: not in make quick, and each a boot of its own that
 # starts first, so that the others run beside it.
 SLOW = {"qemu": ["F17.db-loop", "F17.ac-loop"],
         "bochs": ["F5.many"]}
 BOOTS = 3               # of one batch, when a clause ends the boot
-BOOT_LIMIT = 100        # seconds; a hang, not a slow machine
+# Seconds for a boot; a hang, not a slow machine.
+BOOT_LIMIT = {"metal-svm": 100, "metal-vmx": 100, "metal-svm-bochs": 100,
+              "linux-svm": 600, "linux-vmx": 1500}
 # Seconds of the host's clock for a clause, where they are not conform's own
-# choice: Bochs does a million instructions in one.
-CLAUSE_LIMIT = {"bochs": 1000}
+# choice: Bochs does a million instructions in one, for Linux 20 million.
+CLAUSE_LIMIT = {"metal-vmx": 1000, "metal-svm-bochs": 1000,
+                "linux-svm": 120, "linux-vmx": 400}
 
 
 def pytest_addoption(parser):
@@ -163,8 +167,8 @@ class Batch:
 
     def args(self, clauses):
         args = ["conform", "--nonce", str(self.nonce)]
-        if self.backend.emulator in CLAUSE_LIMIT:
-            args += ["--limit", str(CLAUSE_LIMIT[self.backend.emulator])]
+        if self.backend.name in CLAUSE_LIMIT:
+            args += ["--limit", str(CLAUSE_LIMIT[self.backend.name])]
         for clause in clauses:
             args += ["--only", clause]
         return args
@@ -172,7 +176,7 @@ class Batch:
     def takes(self, clause):
         """Is there room for one more?"""
         more = len(f" --only {clause}")
-        return len(self.clauses) < BATCH and \
+        return len(self.clauses) < BATCH[self.backend.host] and \
             len(" ".join(self.args(self.clauses))) + more <= self.backend.line
 
     def run(self):
@@ -183,7 +187,7 @@ class Batch:
         done, left = {}, self.clauses
         for _ in range(BOOTS):
             job = emu.Job(BUILD, self.args(left))
-            result = emu.run(self.backend, job, BOOT_LIMIT)
+            result = emu.run(self.backend, job, BOOT_LIMIT[self.backend.name])
             lines, wrong = parse_tap(result.log, self.nonce)
             for clause in left:
                 done[clause] = lines.get(clause), result, wrong
@@ -206,7 +210,8 @@ class Batch:
 
 def batches(backend, clauses):
     """The clauses, in order, in pieces that fit one boot; the slow first."""
-    slow = [c for c in SLOW[backend.emulator] if c in clauses]
+    slow = [c for c in SLOW[backend.emulator] if c in clauses
+            and backend.host == "metal"]
     made = [Batch(backend, [c]) for c in slow]
     batch = Batch(backend, [])
     for clause in clauses:
@@ -228,8 +233,9 @@ class Boots:
         self.batch_of = {}
         made = [batch for name, clauses in wanted.items()
                 for batch in batches(emu.BACKENDS[name], clauses)]
-        for batch in sorted(made, key=lambda b: b.clauses[0]
-                            not in SLOW[b.backend.emulator]):
+        for batch in sorted(made, key=lambda b: (
+                b.backend.name != "linux-vmx", b.backend.host != "linux",
+                b.clauses[0] not in SLOW[b.backend.emulator])):
             batch.future = self.pool.submit(batch.run)
             for clause in batch.clauses:
                 self.batch_of[batch.backend.name, clause] = batch

@@ -7,7 +7,8 @@ from left_out import LEFT_OUT, left_out
 
 
 def marks(backend, clause):
-    slow = backend.name in LEFT_OUT or clause in SLOW[backend.emulator]
+    slow = backend.name in LEFT_OUT or clause in SLOW[backend.emulator] \
+        or backend.host == "linux"
     return [pytest.mark.clause(clause)] + [pytest.mark.slow] * slow
 
 
