@@ -3,6 +3,7 @@
 line, and for Bochs a CD with both."""
 import re
 import shlex
+import shutil
 import subprocess
 
 FLAVOR = "cloud-amd64"
@@ -60,11 +61,11 @@ def cd(job):
     top = job.tmp / "cd"
     (top / "boot/grub").mkdir(parents=True)
     (top / "boot/grub/grub.cfg").write_text(GRUB.format(cmdline=cmdline(job)))
-    (top / "vmlinuz").symlink_to(kernel(job).resolve())
+    shutil.copy(kernel(job), top / "vmlinuz")
     initrd(job).rename(top / "initrd")
     path = job.tmp / "cd.iso"
-    subprocess.run(["grub-mkrescue", "-o", path, top, "--", "-follow", "on"],
-                   capture_output=True, check=True)
+    subprocess.run(["grub-mkrescue", "-o", path, top], capture_output=True,
+                   check=True)
     return path
 
 
