@@ -97,7 +97,7 @@ def errno_tests():
 
     pairs = set()
     for i, (path, text) in enumerate(pieces):
-        errnos = set(re.findall(r"\bE[A-Z]{3,}\b", text))
+        errnos = set(re.findall(r"\bE[A-Z]{2,}\b", text))
         if not errnos:
             continue
         window = " ".join(t for p, t in pieces[max(i - 8, 0):i + 1]

@@ -224,10 +224,14 @@ vm_terminate(struct vm *vm)
 	return (0);
 }
 
-/* End every VM that this open file created, or every VM if NULL. */
-static void
+/*
+ * End every VM that this open file created, or every VM if NULL.
+ * Returns: how many.
+ */
+static unsigned int
 vmm_terminate_all(const struct vmm_file *file)
 {
+	unsigned int n = 0;
 	struct vm *vm;
 
 	for (;;) {
@@ -239,9 +243,10 @@ vmm_terminate_all(const struct vmm_file *file)
 			vm->refs++;
 		host_mutex_unlock(&vmm_lock);
 		if (vm == NULL)
-			break;
+			return (n);
 		(void)vm_terminate(vm);
 		vm_put(vm);
+		n++;
 	}
 }
 
@@ -684,7 +689,7 @@ vmm_open(struct vmm_file **file)
 void
 vmm_close(struct vmm_file *file)
 {
-	vmm_terminate_all(file);
+	(void)vmm_terminate_all(file);
 	host_free(file);
 }
 
@@ -759,8 +764,8 @@ vmm_suspend(void)
 {
 	if (hv == NULL)
 		return;
-	vmm_terminate_all(NULL);
-	vmm_log("suspend: all VMs have ended");
+	if (vmm_terminate_all(NULL) != 0)
+		vmm_log("suspend: all VMs have ended");
 }
 
 /* Nothing to bring back: the next CREATE turns VMM mode on. */

@@ -24,9 +24,9 @@ def ioctls():
 
 def kinds():
     text = (TOP / "src/vmm/hv.h").read_text()
-    body = re.search(r"enum vmexit_kind \{(.*?)\}", text, re.S)[1]
-    return [k for k in re.findall(r"\bVMEXIT_\w+", body)
-            if k != "VMEXIT_NKINDS"]
+    body = re.search(r"#define VMEXIT_KINDS.*?\n\n", text, re.S)[0]
+    return ["VMEXIT_" + k for k in re.findall(r"\bK\((\w+)\)", body)
+            if k != "K"]
 
 
 def errnos():
@@ -37,7 +37,7 @@ def errnos():
                          text):
         returns = m[2].split("Returns:", 1)[1]
         found += [(m[1], e) for e in
-                  sorted(set(re.findall(r"\bE[A-Z]{3,}\b", returns)))]
+                  sorted(set(re.findall(r"\bE[A-Z]{2,}\b", returns)))]
     return found
 
 

@@ -47,7 +47,9 @@ $(LINUX_ROOT)/root.cpio: $(LINUX_OUT)/vmm.ko $(LINUX_DIR)/init \
     $$(addprefix $(BUILD)/bin/,$$(LINUX_CLIENTS)) $$(guests_BIN)
 	@rm -rf $(@D)/root && mkdir -p $(addprefix $(@D)/root/,bin dev proc \
 	    sys tmp etc modules guests)
-	cp /bin/busybox $(filter $(BUILD)/bin/%,$^) $(@D)/root/bin
+	cp /bin/busybox $(@D)/root/bin
+	for f in $(filter $(BUILD)/bin/%,$^); do \
+	    $(OBJCOPY) -S $$f $(@D)/root/bin/$${f##*/} || exit; done
 	cp $(LINUX_DIR)/init $(@D)/root
 	cp $(filter %.bin,$^) $(@D)/root/guests
 	cp $(LINUX_MODULES) $(@D)/root/modules
