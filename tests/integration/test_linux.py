@@ -222,7 +222,7 @@ def test_module_refuses(model, said):
     backend = dataclasses.replace(LINUX, model=model, cpus=1)
     job = emu.Job(BUILD, ["sh", "-c", "insmod /modules/vmm.ko; echo $?; "
                           "ls /dev/vmm; dmesg | grep vmm0"],
-                  files={"etc/no-module": ""})
+                  files={"etc/no-module": "\n"})
     result = emu.run(backend, job, 100)
     assert result.status == 0, result.tail()
     assert "No such device\n19\n" in result.log, result.tail()
