@@ -117,6 +117,31 @@ check: ## every test, unit and integration; T=name: only these
 	+@$(LOCKED) all unit-build linux-all
 	@$(PYTEST) --junitxml=$(BUILD)/check.xml $(if $(T),--only '$(T)')
 
+# On equal terms: this driver has none of KVM's mitigations but one.
+BENCH_ON = $(EMU) run --cpus 1 --count --append mitigations=off --limit 900
+
+.PHONY: bench
+bench: ## what exits cost beside KVM, in instructions, on both vendors' CPUs
+	@$(DEPS) linux
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) linux-all
+	@$(BENCH_ON) --backend linux-svm --log $(BUILD)/bench-svm.log -- bench \
+	    >/dev/null
+	@$(BENCH_ON) --backend linux-vmx --log $(BUILD)/bench-vmx.log -- bench \
+	    >/dev/null
+	@$(PYTHON) tools/bench.py --svm $(BUILD)/bench-svm.log \
+	    --vmx $(BUILD)/bench-vmx.log --json $(BUILD)/bench.json
+
+.PHONY: stress
+stress: ## a million ioctls from 64 threads, then 1,000 kills; FLAVOR=, APPEND=
+	@$(DEPS) linux
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) linux-all
+	@$(EMU) run --backend linux-svm --flavor $(FLAVOR) --limit 2400 \
+	    --append '$(APPEND)' -- sh -c 'uname -rv; \
+	    stress --limit 2000 && stress --kill 1000 --limit 2000 && \
+	    cat /sys/kernel/debug/vmm/vms && rmmod vmm'
+
 .PHONY: quick
 quick: ## the tests that take well under a minute
 	@$(DEPS) check

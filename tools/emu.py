@@ -27,7 +27,7 @@ import tempfile
 import termios
 import time
 import tty
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 TOOLS = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(TOOLS.parent / "src/host/metal"))
@@ -615,6 +615,9 @@ def main():
             p.add_argument("--disk", action="store_true")
             p.add_argument("--flavor", default=linuximg.FLAVOR)
             p.add_argument("--append", default="")
+            p.add_argument("--cpus", type=int)
+            p.add_argument("--count", action="store_true",
+                           help="QEMU's clock counts instructions")
             p.add_argument("--log", type=pathlib.Path)
         if verb in ("gdb", "bochs"):
             p.add_argument("--batch", action="store_true")
@@ -629,6 +632,8 @@ def main():
         result = shell(backend, job)
     else:
         job.disk, job.flavor, job.append = opt.disk, opt.flavor, opt.append
+        backend = replace(backend, cpus=opt.cpus or backend.cpus,
+                          count=opt.count or backend.count)
         result = run(backend, job, opt.limit, echo=True)
         if opt.log:
             opt.log.write_text(result.log)

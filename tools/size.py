@@ -16,9 +16,9 @@ import sys
 # What, the files of it, the files left out, lines allowed.
 BUDGETS = [
     ("src/vmm, all", ["src/vmm/*"], [], 6800),
-    ("src/vmm, portable", ["src/vmm/*"], ["svm*", "vmx*", "vmcs*"], 4020),
-    ("src/vmm, SVM", ["src/vmm/svm*"], [], 920),
-    ("src/vmm, VMX", ["src/vmm/vmx*", "src/vmm/vmcs*"], [], 1860),
+    ("src/vmm, portable", ["src/vmm/*"], ["svm*", "vmx*", "vmcs*"], 4150),
+    ("src/vmm, SVM", ["src/vmm/svm*"], [], 910),
+    ("src/vmm, VMX", ["src/vmm/vmx*", "src/vmm/vmcs*"], [], 1740),
     ("src/host/metal", ["src/host/metal/**/*"], [], 3000),
     ("src/host/linux", ["src/host/linux/**/*"], [], 1000),
 ]

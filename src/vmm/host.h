@@ -167,7 +167,7 @@ void	 host_log(const char *fmt, ...)
  * ioctl: request `nr`, 1 to 11, has returned `error`; `vm` is the id that it
  *	named or, of CREATE, made; 0: none.				S
  */
-#ifndef HOST_TRACES_NOTHING
+#ifndef host_trace_entry
 void	 host_trace_entry(uint32_t vm, uint32_t vcpu, uint64_t rip);
 void	 host_trace_exit(uint32_t vm, uint32_t vcpu, uint64_t rip,
 	    const char *kind, uint64_t code, const uint64_t info[2]);

@@ -623,8 +623,8 @@ union vmm_small {
 
 /* vmm_ioctl() with room for the parameters at `p`. */
 static int
-vmm_serve(const struct vmm_request *r, struct vmm_file *file, uint32_t cmd,
-    uint64_t arg, void *p)
+vmm_serve(const struct vmm_request *r, struct vmm_file *file, uint64_t arg,
+    void *p)
 {
 	const uint32_t *id = p;
 	bool create = r->fn == vmm_ioc_create;
@@ -637,7 +637,7 @@ vmm_serve(const struct vmm_request *r, struct vmm_file *file, uint32_t cmd,
 	error = vmm_call(r, file, id, p);
 	vm = create ? ((struct vm_create_params *)p)->vcp_id :
 	    r->need == NOTHING ? 0 : id[0];
-	host_trace_ioctl(IOC_NR(cmd), vm, error);
+	host_trace_ioctl(r - vmm_requests, vm, error);
 	if (error != 0 || !r->out)
 		return (error);
 	error = host_copyout(p, arg, r->size);
@@ -649,11 +649,11 @@ vmm_serve(const struct vmm_request *r, struct vmm_file *file, uint32_t cmd,
 /* A host may clear what is on the stack, so this is not for RUN. */
 static int __attribute__((__noinline__))
 vmm_serve_large(const struct vmm_request *r, struct vmm_file *file,
-    uint32_t cmd, uint64_t arg)
+    uint64_t arg)
 {
 	union vmm_large p;
 
-	return (vmm_serve(r, file, cmd, arg, &p));
+	return (vmm_serve(r, file, arg, &p));
 }
 
 /*
@@ -671,8 +671,8 @@ vmm_ioctl(struct vmm_file *file, uint32_t cmd, uint64_t arg)
 	if (r == NULL)
 		return (ENOTTY);
 	if (r->size > sizeof(p))
-		return (vmm_serve_large(r, file, cmd, arg));
-	return (vmm_serve(r, file, cmd, arg, &p));
+		return (vmm_serve_large(r, file, arg));
+	return (vmm_serve(r, file, arg, &p));
 }
 
 /* The device is opened. Returns: ENODEV: no vendor attached; ENOMEM. */

@@ -14,13 +14,8 @@ struct host_mutex {
 };
 
 /* GDB is the trace here. */
-#define HOST_TRACES_NOTHING
-#define host_trace_entry(vm, vcpu, rip) \
-	((void)(vm), (void)(vcpu), (void)(rip))
-#define host_trace_exit(vm, vcpu, rip, kind, code, info) \
-	((void)(vm), (void)(vcpu), (void)(rip), (void)(kind), (void)(code), \
-	(void)(info))
-#define host_trace_ioctl(nr, vm, error) \
-	((void)(nr), (void)(vm), (void)(error))
+#define host_trace_entry(vm, vcpu, rip)			((void)0)
+#define host_trace_exit(vm, vcpu, rip, kind, code, info)	((void)0)
+#define host_trace_ioctl(nr, vm, error)			((void)0)
 
 #endif /* HOSTDEP_H */
