@@ -33,6 +33,7 @@ table() {
 	linux grub-pc-bin file /usr/lib/grub/i386-pc/boot.img the same
 	linux xorriso cmd xorriso the same
 	linux mtools cmd mformat the same
+	linux xz-utils cmd xz modules of newer kernels
 	check mandoc cmd mandoc manual pages
 	gdb gdb cmd gdb make gdb, and its test
 	lint clang cmd clang second compiler

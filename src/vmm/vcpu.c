@@ -489,6 +489,7 @@ vcpu_step(struct vcpu *v, enum vcpu_event event)
 	return (from);
 }
 
+/* book: vcpu-run */
 /*
  * RUN.
  * Locks: takes v->lock to change the state, holds none in the guest.
@@ -520,7 +521,9 @@ vcpu_run(struct vcpu *v, struct vm_run_params *vrp)
 	vrp->vrp_exit_reason = reason;
 	return (error);
 }
+/* book: end */
 
+/* book: vcpu-kick */
 /* Make a VCPU that is in its guest leave it soon. */
 void
 vcpu_kick(struct vcpu *v)
@@ -530,3 +533,4 @@ vcpu_kick(struct vcpu *v)
 	if (cpu >= 0)
 		host_cpu_kick(cpu);
 }
+/* book: end */

@@ -280,6 +280,7 @@ vm_protect_check(const struct vm *vm, const struct vm_mprotect_ept_params *p,
 	return (0);
 }
 
+/* book: vm-protect */
 /*
  * MPROTECT_EPT: give a part of guest memory exactly the rights asked for. All
  * of it is taken first, so that a failure there changes nothing. On return no
@@ -315,6 +316,7 @@ vm_protect(struct vm *vm, const struct vm_mprotect_ept_params *p)
 	vm_kick(vm);
 	return (error);
 }
+/* book: end */
 
 static void
 vm_kick_nothing(void *arg)
@@ -322,6 +324,7 @@ vm_kick_nothing(void *arg)
 	(void)arg;
 }
 
+/* book: vm-kick */
 /*
  * Return when every VCPU that was in its guest has left it since the call.
  * Running anything on its CPU does that: the interrupt is an exit.
@@ -338,3 +341,4 @@ vm_kick(struct vm *vm)
 			(void)host_cpu_call(cpu, vm_kick_nothing, NULL);
 	}
 }
+/* book: end */

@@ -99,6 +99,7 @@ fail:
 	return (error);
 }
 
+/* book: vmm-start */
 /* Count one more VM. Returns: errno of vmm_cpus_on(). */
 static int
 vmm_start(void)
@@ -127,6 +128,7 @@ vmm_stop(void)
 	host_mutex_unlock(&vmm_lock);
 	host_cpus_release();
 }
+/* book: end */
 
 /*
  * VMs: the list holds one reference, each ioctl in progress another.
@@ -168,6 +170,7 @@ vm_get(struct vmm_file *file, uint32_t id, struct vm **vmp)
 	return (error);
 }
 
+/* book: vm-put */
 /* Let go of a VM; the last one frees it. */
 static void
 vm_put(struct vm *vm)
@@ -182,6 +185,7 @@ vm_put(struct vm *vm)
 		vmm_stop();
 	}
 }
+/* book: end */
 
 /* Take the VM off the list; false if somebody else did. */
 static bool
@@ -200,6 +204,7 @@ vm_unlist(struct vm *vm)
 	return (found);
 }
 
+/* book: vm-terminate */
 /*
  * End a VM: unlist it, stop its VCPUs, drop the list's reference. A thread
  * inside RUN holds another, and frees the VM when it leaves.
@@ -223,6 +228,7 @@ vm_terminate(struct vm *vm)
 	vm_put(vm);
 	return (0);
 }
+/* book: end */
 
 /*
  * End every VM that this open file created, or every VM if NULL.
@@ -550,6 +556,7 @@ vmm_request(uint32_t cmd)
 	return (r->size != 0 && r->size == IOC_LEN(cmd) ? r : NULL);
 }
 
+/* book: vmm-call-vcpu */
 /* Call a request on its VCPU, under the lock if it needs that. */
 static int
 vmm_call_vcpu(const struct vmm_request *r, struct vmm_target *t, uint32_t id,
@@ -573,6 +580,7 @@ vmm_call_vcpu(const struct vmm_request *r, struct vmm_target *t, uint32_t id,
 	host_mutex_unlock(&v->lock);
 	return (error);
 }
+/* book: end */
 
 /* Call a request: `id` is what its parameters begin with, VM then VCPU. */
 static int

@@ -97,6 +97,7 @@ struct cpu_call {
 	bool	ran;
 };
 
+/* book: linux-call */
 /* A CPU still takes calls for a while after vmm_cpu_offline(). */
 static void
 cpu_call_here(void *arg)
@@ -108,6 +109,7 @@ cpu_call_here(void *arg)
 	c->fn(c->arg);
 	c->ran = true;
 }
+/* book: end */
 
 int
 host_cpu_call(unsigned int cpu, void (*fn)(void *), void *arg)
@@ -126,6 +128,7 @@ host_cpu_call_all(void (*fn)(void *), void *arg)
 	on_each_cpu(cpu_call_here, &c, true);
 }
 
+/* book: linux-kick */
 /*
  * Any interrupt is an exit. Without preemption no CPU can go offline between
  * the look and the interrupt.
@@ -135,22 +138,16 @@ host_cpu_kick(unsigned int cpu)
 {
 	preempt_disable();
 	if (cpu != smp_processor_id() && cpu_online(cpu))
-		smp_send_reschedule(cpu);
+		(smp_ops.smp_send_reschedule)(cpu);	/* not the macro */
 	preempt_enable();
 }
+/* book: end */
 
 /*
  * --- An entry. ---
  */
 
-/* Has the thread something to do on its way back to the client? */
-static bool
-enter_stop(void)
-{
-	return (signal_pending(current) ||
-	    test_thread_flag(TIF_NOTIFY_RESUME));
-}
-
+/* book: linux-enter-save */
 /*
  * What would go on in the guest, or write to memory by its page tables, and
  * what an exit clears. #AC for a split lock would reach the guest.
@@ -177,6 +174,7 @@ enter_save(void)
 			    ~MSR_TEST_CTRL_SPLIT_LOCK_DETECT);
 	}
 }
+/* book: end */
 
 static void
 enter_restore(void)
@@ -192,9 +190,12 @@ enter_restore(void)
 		wrmsrl(MSR_TEST_CTRL, s->test_ctrl);
 }
 
+/* book: linux-enter-begin */
 /*
- * The look at the thread comes after interrupts are off: one that sets any
- * of it later is an exit of the entry that follows.
+ * The look at the thread comes after interrupts are off: a signal that comes
+ * later is an exit of the entry that follows. Work that waits for the thread
+ * to go back to its client (TIF_NOTIFY_RESUME) waits on: newer schedulers
+ * have some every 100 ms, and who is in a hurry sends a signal.
  */
 bool
 host_enter_begin(void)
@@ -202,20 +203,21 @@ host_enter_begin(void)
 	for (;;) {
 		preempt_disable();
 		local_irq_disable();
-		if (!need_resched() && __this_cpu_read(cpu_state.use))
+		if (signal_pending(current))
 			break;
+		if (!need_resched() && __this_cpu_read(cpu_state.use)) {
+			enter_save();
+			return (true);
+		}
 		local_irq_enable();
 		preempt_enable();
 		schedule();
 	}
-	if (enter_stop()) {
-		local_irq_enable();
-		preempt_enable();
-		return (false);
-	}
-	enter_save();
-	return (true);
+	local_irq_enable();
+	preempt_enable();
+	return (false);
 }
+/* book: end */
 
 void
 host_enter_end(void)
@@ -235,6 +237,7 @@ host_yield(void)
  * --- Registers. ---
  */
 
+/* book: linux-fpu */
 /* The client's state goes to its thread, and comes back with the thread. */
 void
 host_fpu_begin(void)
@@ -247,7 +250,9 @@ host_fpu_end(void)
 {
 	kernel_fpu_end();
 }
+/* book: end */
 
+/* book: linux-dr */
 /* DR0-3 count only while DR7 enables one. Linux takes set bits of DR6. */
 void
 host_dr_restore(bool addresses)
@@ -257,7 +262,9 @@ host_dr_restore(bool addresses)
 	else
 		set_debugreg(DR6_RESERVED, 6);
 }
+/* book: end */
 
+/* book: linux-cr4 */
 /* Processor trace must be off for VMXON, where the CPU has not both at once. */
 void
 host_cr4_set(uint64_t bits)
@@ -266,6 +273,7 @@ host_cr4_set(uint64_t bits)
 		intel_pt_handle_vmx(1);
 	cr4_set_bits(bits);
 }
+/* book: end */
 
 void
 host_cr4_clear(uint64_t bits)
@@ -275,6 +283,7 @@ host_cr4_clear(uint64_t bits)
 		intel_pt_handle_vmx(0);
 }
 
+/* book: linux-restore */
 /*
  * Limits that an exit makes 0xffff, 0xffff and 0x67, and DEBUGCTL, which it
  * clears. The TSS gets its own when a thread next needs the I/O bitmap.
@@ -292,7 +301,9 @@ host_restore(void)
 	if (debugctl != 0)
 		wrmsrl(MSR_IA32_DEBUGCTLMSR, debugctl);
 }
+/* book: end */
 
+/* book: linux-nmi */
 /* The handlers return with IRET, which lets the next NMI come. */
 void
 host_nmi(void)
@@ -305,6 +316,7 @@ host_mce(void)
 {
 	asm volatile("int $18");
 }
+/* book: end */
 
 /*
  * --- Time, callers, messages. ---

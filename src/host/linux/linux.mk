@@ -38,7 +38,8 @@ $(LINUX_OUT)/vmm.ko: $(LINUX_HOST) $(LINUX_INCLUDE) $(LINUX_CORE)
 module: $(LINUX_OUT)/vmm.ko
 
 # The initial RAM disk. Not compressed: unpacking takes more instructions.
-LINUX_KO	:= arch/x86/kvm/*.ko virt/lib/irqbypass.ko drivers/crypto/ccp/ccp.ko
+LINUX_KO	:= arch/x86/kvm/*.ko* virt/lib/irqbypass.ko* \
+		   drivers/crypto/ccp/ccp.ko*
 LINUX_MODULES	= $(wildcard $(addprefix \
 		  $(LINUX_KERNEL)/lib/modules/$(KVER)/kernel/,$(LINUX_KO)))
 
@@ -53,6 +54,7 @@ $(LINUX_ROOT)/root.cpio: $(LINUX_OUT)/vmm.ko $(LINUX_DIR)/init \
 	cp $(LINUX_DIR)/init $(@D)/root
 	cp $(filter %.bin,$^) $(@D)/root/guests
 	cp $(LINUX_MODULES) $(@D)/root/modules
+	find $(@D)/root/modules -name '*.xz' -exec xz -d {} +
 	$(OBJCOPY) -g $< $(@D)/root/modules/vmm.ko
 	printf 'root:x:0:0::/:/bin/sh\none:x:1001:1001::/:/bin/sh\ntwo:x:1002:1002::/:/bin/sh\n' \
 	    >$(@D)/root/etc/passwd

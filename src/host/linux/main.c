@@ -66,6 +66,7 @@ static struct miscdevice dev_misc = {
 
 static enum cpuhp_state cpu_state;
 
+/* book: linux-hotplug */
 static int
 cpu_online_here(unsigned int cpu)
 {
@@ -88,6 +89,7 @@ cpu_offline_here(unsigned int cpu)
 	local_irq_enable();
 	return (0);
 }
+/* book: end */
 
 /*
  * --- Sleep. A device is told after user threads have been frozen, which

@@ -97,6 +97,7 @@ mm_of(struct host_as *as)
 	return ((struct mm_struct *)as);
 }
 
+/* book: linux-charge */
 /* The limit is the client's RLIMIT_MEMLOCK, which CAP_IPC_LOCK lifts. */
 int
 host_as_get(uint64_t pages, struct host_as **asp)
@@ -116,6 +117,7 @@ host_as_put(struct host_as *as, uint64_t pages)
 	account_locked_vm(mm_of(as), pages, false);
 	mmdrop(mm_of(as));
 }
+/* book: end */
 
 int
 host_as_mapped(struct host_as *as, uint64_t va, uint64_t size)
@@ -135,6 +137,7 @@ host_as_mapped(struct host_as *as, uint64_t va, uint64_t size)
 	return (at < va + size ? EFAULT : 0);
 }
 
+/* book: linux-take-allowed */
 /*
  * Memory that can be taken: a private mapping, whose pages are anonymous once
  * written; a shared one of hugetlbfs, or of tmpfs, as memfd, shmem and shared
@@ -153,7 +156,9 @@ take_allowed(struct mm_struct *mm, uint64_t va)
 	return (vma->vm_file != NULL &&
 	    file_inode(vma->vm_file)->i_sb->s_magic == TMPFS_MAGIC);
 }
+/* book: end */
 
+/* book: linux-take-pin */
 /*
  * Pin `n` pages. FOLL_FORCE lets a private mapping be read-only, but not a
  * shared one (decisions.md C5).
@@ -176,7 +181,9 @@ take_pin(struct mm_struct *mm, uint64_t va, long n, struct page **pages)
 		unpin_user_pages(pages, got);
 	return (got == -ENOMEM ? ENOMEM : EFAULT);
 }
+/* book: end */
 
+/* book: linux-take-block */
 /* Is the page in its place of a block of 2^order pages of one folio? */
 static bool
 take_in_block(struct page *page, uint64_t va, unsigned int order)
@@ -186,6 +193,7 @@ take_in_block(struct page *page, uint64_t va, unsigned int order)
 	return (compound_order(compound_head(page)) >= order &&
 	    (page_to_pfn(page) & ((1UL << order) - 1)) == in);
 }
+/* book: end */
 
 /*
  * Pin the block at `va` if it begins at `pfn` and is all there. The client
@@ -221,6 +229,7 @@ take_block(struct mm_struct *mm, uint64_t va, unsigned long pfn,
 	return (ok);
 }
 
+/* book: linux-take */
 /* host_user_take() with the address space locked. */
 static int
 take_locked(struct mm_struct *mm, uint64_t va, unsigned int max_order,
@@ -246,6 +255,7 @@ take_locked(struct mm_struct *mm, uint64_t va, unsigned int max_order,
 	*hpa -= va - start;
 	return (0);
 }
+/* book: end */
 
 int
 host_user_take(struct host_as *as, uint64_t va, unsigned int max_order,
@@ -263,9 +273,11 @@ host_user_take(struct host_as *as, uint64_t va, unsigned int max_order,
 	return (error);
 }
 
+/* book: linux-release */
 void
 host_user_release(uint64_t hpa, unsigned int order)
 {
 	unpin_user_page_range_dirty_lock(pfn_to_page(hpa >> PAGE_SHIFT),
 	    1UL << order, true);
 }
+/* book: end */
