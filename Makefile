@@ -170,10 +170,13 @@ coverage: ## line coverage of src/vmm by the unit tests
 .PHONY: lint
 lint: ## layout, warnings of gcc and clang, shellcheck, the project's rules
 	@$(DEPS) lint
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
 	@$(PYTHON) tools/lint.py
 	+@$(LOCKED) BUILD=$(BUILD)/lint/gcc CI=true all unit-build
 	+@$(LOCKED) BUILD=$(BUILD)/lint/clang CI=true CC=clang \
 	    unit_SANITIZE=-O1 metal unit-build
+	+@$(LOCKED) BUILD=$(BUILD)/lint/linux CI=true \
+	    KVER=$$(cat $(LINUX_KERNEL)/kver) LINUX_FLAGS='W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror' module
 	@echo "lint: gcc and clang have nothing to say"
 
 .PHONY: size

@@ -28,7 +28,7 @@ table() {
 	check pkg-config cmd pkg-config unit tests
 	check python3-pytest py pytest integration tests
 	check seabios file /usr/share/seabios/bios.bin another BIOS for Bochs
-	linux busybox-static file /usr/share/doc/busybox-static/copyright first programs of Linux
+	linux busybox-static file /usr/share/doc/busybox-static first programs
 	linux grub-common cmd grub-mkrescue boots Linux in Bochs
 	linux grub-pc-bin file /usr/lib/grub/i386-pc/boot.img the same
 	linux xorriso cmd xorriso the same

@@ -4,8 +4,10 @@
 # kernel.sh - fetches a kernel of Debian's for the tests of the Linux host,
 # and installs the headers that the module is built with.
 #
-#	kernel.sh fetch FLAVOR DIR	cloud-amd64, rt-amd64, ..., or backports:
-#					cloud-amd64 of bookworm-backports
+#	kernel.sh fetch FLAVOR DIR
+#
+# FLAVOR is cloud-amd64, rt-amd64, ..., or backports: the cloud-amd64 of
+# bookworm-backports.
 #
 # The kernel and its modules are unpacked in DIR, not installed; DIR/kver
 # names the version. Once there, nothing is asked of the network again.
@@ -89,8 +91,8 @@ fetch() {
 	echo "$kver" >"$dir/kver"
 }
 
-[ $# -eq 3 ] && [ "$1" = fetch ] || {
+if [ $# -ne 3 ] || [ "$1" != fetch ]; then
 	echo "usage: kernel.sh fetch FLAVOR DIR" >&2
 	exit 2
-}
+fi
 fetch "$2" "$3"

@@ -10,11 +10,12 @@ A patch begins with a header: what the bug is, then
     Killed-by: conform@BACKEND:CLAUSE   a clause, on another back end
     Dies-by: hang | fault               if the bug ends the host itself
 
-In a copy of the tree the patch is applied, what changed is built, and that
-one test runs. The mutant is killed if the test ran and went red. A patch
-that does not apply, a build that fails, a test that never ran: none of these
-is a kill, and each fails the run. The same tests must be green without the
-patches; that is asked of the tree itself, first.
+In a copy of the tree the patch is applied, what changed is built (for a back
+end of Linux: the module, and a RAM disk with it), and that one test runs. The
+mutant is killed if the test ran and went red. A patch that does not apply, a
+build that fails, a test that never ran: none of these is a kill, and each
+fails the run. The same tests must be green without the patches; that is asked
+of the tree itself, first.
 """
 import argparse
 import os
@@ -34,8 +35,11 @@ TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests/integration"))
 import conftest  # noqa: E402  (found by the line above)
 
-LIMIT = 120         # seconds; for one boot, or one suite
-HANG = 20           # for a boot that is expected to hang
+# Seconds: for one boot, or one suite; for a boot that is expected to hang.
+LIMIT = {"unit": 120, "metal": 120, "linux": 600}
+HANG = {"metal": 20, "linux": 90}
+# Of Linux's clock, for a clause that may hang.
+CLAUSE_LIMIT = {"linux": 30}
 
 
 @dataclass
@@ -45,6 +49,12 @@ class Mutant:
     where: str          # "unit", or the back end
     test: str
     dies: str           # "", "hang" or "fault"
+
+    @property
+    def host(self):
+        """What runs the test: "unit", "metal" or "linux"."""
+        return self.where if self.where == "unit" else \
+            emu.BACKENDS[self.where].host
 
     def __str__(self):
         return f"{self.where}:{self.test}"
@@ -59,7 +69,7 @@ class Verdict:
 
 
 def load(patch):
-    header = patch.read_text().split("\n--- ", 1)[0]
+    header, _, diff = patch.read_text().partition("\n--- ")
     killed = re.search(r"^Killed-by: (unit|conform(?:@(\S+?))?):(\S+)$",
                        header, re.M)
     dies = re.search(r"^Dies-by: (hang|fault)$", header, re.M)
@@ -68,11 +78,23 @@ def load(patch):
     where = "unit" if killed[1] == "unit" else killed[2] or "metal-svm"
     if where != "unit" and where not in emu.BACKENDS:
         raise SystemExit(f"{patch.name}: no back end {where}")
-    return Mutant(patch.stem, patch, where, killed[3],
-                  dies[1] if dies else "")
+    m = Mutant(patch.stem, patch, where, killed[3], dies[1] if dies else "")
+    if "/src/host/linux/" in diff and m.host != "linux":
+        raise SystemExit(f"{patch.name}: a bug of the Linux host, and "
+                         f"{where} never runs that")
+    return m
 
 
-def copy_tree(to, build):
+# What each kind of test is built from, beside the sources. The module is made
+# anew: Kbuild has names of the tree it worked in.
+CACHE = {
+    "unit": ("unit",),
+    "metal": ("bin", "conform", "guests", "metal", "obj"),
+    "linux": ("bench", "bin", "conform", "guests", "obj", "stress"),
+}
+
+
+def copy_tree(to, build, host):
     """The files of the tree and its build cache, times kept."""
     names = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, text=True,
@@ -81,9 +103,11 @@ def copy_tree(to, build):
         if (TOP / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(TOP / name, to / name)
-    for part in ("bin", "guests", "metal", "obj", "unit"):
+    for part in CACHE[host]:
         if (build / part).is_dir():
             shutil.copytree(build / part, to / "build" / part, symlinks=True)
+    if host == "linux":
+        (to / "build/kernel").symlink_to(build / "kernel")
 
 
 def run_suite(tree, suite):
@@ -95,7 +119,7 @@ def run_suite(tree, suite):
                 [tree / "build/unit" / program], cwd=tree, text=True,
                 errors="replace", stdin=subprocess.DEVNULL, check=False,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=emu.time_limit(LIMIT),
+                timeout=emu.time_limit(LIMIT["unit"]),
                 env={"CK_TAP_LOG_FILE_NAME": tap.name, "PATH": "/usr/bin",
                      "UNIT_CPU": cpu or "amd"})
         except subprocess.TimeoutExpired:
@@ -115,10 +139,16 @@ def unit_verdict(ran, test):
     return Verdict(bool(bad), bad[0] if bad else "passed", True, log)
 
 
-def run_conform(tree, backend, clauses, limit=LIMIT):
+def run_conform(tree, backend, clauses, dies=""):
     """{clause: Verdict} of one boot."""
     nonce = secrets.randbits(63) | 1
-    job = emu.Job(tree / "build", ["conform", "--nonce", str(nonce)])
+    host = emu.BACKENDS[backend].host
+    limit = (HANG if dies == "hang" else LIMIT)[host]
+    # On Linux a client that hangs in the kernel outlives its last word.
+    job = emu.Job(tree / "build", ["conform", "--nonce", str(nonce)],
+                  until=b"Bail out!" if host == "linux" else b"")
+    if host in CLAUSE_LIMIT:
+        job.args += ["--limit", str(CLAUSE_LIMIT[host])]
     for clause in clauses:
         job.args += ["--only", clause]
     result = emu.run(emu.BACKENDS[backend], job, limit)
@@ -141,8 +171,7 @@ def run_conform(tree, backend, clauses, limit=LIMIT):
 def verdict(tree, m):
     if m.where == "unit":
         return unit_verdict(run_suite(tree, m.test.split("/")[0]), m.test)
-    limit = HANG if m.dies == "hang" else LIMIT
-    return run_conform(tree, m.where, [m.test], limit)[m.test]
+    return run_conform(tree, m.where, [m.test], m.dies)[m.test]
 
 
 def base_suite(suite, tests):
@@ -176,16 +205,22 @@ def base(mutants, pool):
 def goal(m):
     if m.where == "unit":
         return ["build/unit/" + re.split("[@/]", m.test)[0]]
+    if m.host == "linux":
+        return ["linux-all"]
     if emu.BACKENDS[m.where].emulator == "qemu":
         return ["build/metal/vmm.elf32", "build/metal/boot.cpio"]
     return ["build/metal/vmm.img"]
+
+
+# A host that ended by itself: metal's word for it, and Linux's.
+FAULT = re.compile(r"fault in the host|the host stopped|kernel complained")
 
 
 def kill(m, build):
     """(killed, one line about it, log)."""
     tree = pathlib.Path(tempfile.mkdtemp(prefix="vmm-mutant."))
     try:
-        copy_tree(tree, build)
+        copy_tree(tree, build, m.host)
         done = subprocess.run(
             ["git", "apply", str(m.patch)], cwd=tree,
             text=True, capture_output=True, check=False,
@@ -201,7 +236,7 @@ def kill(m, build):
         if v.red:
             return True, v.why, ""
         if not v.ran and m.dies == "hang" and "no end within" in v.why \
-                or not v.ran and m.dies and "fault in the host" in v.why \
+                or not v.ran and m.dies and FAULT.search(v.why) \
                 or not v.ran and m.dies == "hang" and "Bail out" in v.why:
             return True, f"the host died, as said: {v.why}", ""
         return False, v.why, v.log

@@ -20,7 +20,11 @@ LINUX = emu.BACKENDS["linux-svm"]
 # vmctl's shell behind a pipe: `say` types a line and waits for its prompt.
 SHELL = """\
 mkfifo /tmp/in
-shell() { rm -f /tmp/out; vmctl shell </tmp/in >>/tmp/out 2>&1 & exec 3>/tmp/in; }
+shell() {
+	rm -f /tmp/out
+	vmctl shell </tmp/in >>/tmp/out 2>&1 &
+	exec 3>/tmp/in
+}
 say() {
 	echo "$*" >&3; echo "help $$" >&3
 	until grep -q "no command .$$'" /tmp/out; do usleep 20000; done

@@ -32,7 +32,10 @@ $(LINUX_OUT)/vmm.ko: $(LINUX_HOST) $(LINUX_INCLUDE) $(LINUX_CORE)
 	    $(@D)/include
 	@ln -s $(abspath $(LINUX_DIR)/include/sys/ioctl.h) $(@D)/include/sys
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CC $(MAKE) -s -j$$(nproc) \
-	    -C $(KDIR) M=$(abspath $(@D)) $(LINUX_FLAGS) modules
+	    -C $(KDIR) M=$(abspath $(@D)) $(LINUX_FLAGS) modules \
+	    >$(@D).log 2>&1 || { cat $(@D).log; exit 1; }
+	@sed '/^Skipping BTF/d' $(@D).log
+	@$(if $(filter true 1,$(CI)),! grep -q warning $(@D).log)
 
 .PHONY: module
 module: $(LINUX_OUT)/vmm.ko
@@ -56,7 +59,7 @@ $(LINUX_ROOT)/root.cpio: $(LINUX_OUT)/vmm.ko $(LINUX_DIR)/init \
 	cp $(LINUX_MODULES) $(@D)/root/modules
 	find $(@D)/root/modules -name '*.xz' -exec xz -d {} +
 	$(OBJCOPY) -g $< $(@D)/root/modules/vmm.ko
-	printf 'root:x:0:0::/:/bin/sh\none:x:1001:1001::/:/bin/sh\ntwo:x:1002:1002::/:/bin/sh\n' \
+	printf '%s::/:/bin/sh\n' root:x:0:0 one:x:1001:1001 two:x:1002:1002 \
 	    >$(@D)/root/etc/passwd
 	cd $(@D)/root && find . | LC_ALL=C sort | \
 	    cpio -o -H newc --quiet -R 0:0 >../root.cpio.new

@@ -203,30 +203,28 @@ static bool
 take_block(struct mm_struct *mm, uint64_t va, unsigned long pfn,
     unsigned int order)
 {
+	unsigned long done, i, n = 1UL << order;
 	struct page **pages;
-	unsigned long done, i;
-	bool ok = true;
 
 	pages = kvmalloc_array(CHUNK, sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (pages == NULL)
 		return (false);
-	for (done = 0; ok && done < 1UL << order;) {
-		if (take_pin(mm, va + (done << PAGE_SHIFT), CHUNK, pages) != 0) {
-			ok = false;
+	for (done = 0; done < n; done += CHUNK) {
+		if (take_pin(mm, va + (done << PAGE_SHIFT), CHUNK, pages) != 0)
+			break;
+		for (i = 0; i < CHUNK; i++)
+			if (page_to_pfn(pages[i]) != pfn + done + i)
+				break;
+		if (i < CHUNK) {
+			unpin_user_pages(pages, CHUNK);
 			break;
 		}
-		for (i = 0; i < CHUNK; i++)
-			ok = ok && page_to_pfn(pages[i]) == pfn + done + i;
-		if (ok)
-			done += CHUNK;
-		else
-			unpin_user_pages(pages, CHUNK);
 	}
-	if (!ok && done != 0)
+	if (done < n && done != 0)
 		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), done,
 		    false);
 	kvfree(pages);
-	return (ok);
+	return (done == n);
 }
 
 /* book: linux-take */
