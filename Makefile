@@ -103,12 +103,22 @@ linux: ## boots Linux with the module and a shell; CPU=intel: in Bochs
 	+@$(LOCKED) linux-all
 	@$(EMU) shell --backend $(BACKEND:metal-%=linux-%) --flavor $(FLAVOR)
 
+.PHONY: compile
+compile: ## the module for newer kernels and other configurations too
+	@for f in rt-amd64 backports; do \
+	    $(KERNEL) $$f $(BUILD)/kernel/$$f && $(LOCKED) CI=true FLAVOR=$$f \
+	    module && echo "compile: linux $$(cat $(BUILD)/kernel/$$f/kver)" || \
+	    exit; done
+
+# The kernel that runs here, unless KVER=version was said.
+RUNNING	= $(if $(filter command%,$(origin KVER)),$(KVER),$(shell uname -r))
+
 .PHONY: install-module
 install-module: ## vmm.ko for the kernel that runs here (needs its headers)
-	+@$(LOCKED) KVER=$$(uname -r) module
-	install -D -m 644 $(BUILD)/module/$$(uname -r)/vmm.ko \
-	    $(DESTDIR)/lib/modules/$$(uname -r)/updates/vmm.ko
-	$(if $(DESTDIR),,depmod)
+	+@$(LOCKED) KVER=$(RUNNING) LINUX_FLAGS= module
+	install -D -m 644 $(BUILD)/module/$(RUNNING)/vmm.ko \
+	    $(DESTDIR)/lib/modules/$(RUNNING)/updates/vmm.ko
+	$(if $(DESTDIR),,/sbin/depmod $(RUNNING))
 
 .PHONY: check
 check: ## every test, unit and integration; T=name: only these
@@ -175,8 +185,9 @@ lint: ## layout, warnings of gcc and clang, shellcheck, the project's rules
 	+@$(LOCKED) BUILD=$(BUILD)/lint/gcc CI=true all unit-build
 	+@$(LOCKED) BUILD=$(BUILD)/lint/clang CI=true CC=clang \
 	    unit_SANITIZE=-O1 metal unit-build
-	+@$(LOCKED) BUILD=$(BUILD)/lint/linux CI=true \
-	    KVER=$$(cat $(LINUX_KERNEL)/kver) LINUX_FLAGS='W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror' module
+	+@$(LOCKED) BUILD=$(BUILD)/lint/linux CI=true module \
+	    KVER=$$(cat $(LINUX_KERNEL)/kver) \
+	    LINUX_FLAGS='W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror'
 	@echo "lint: gcc and clang have nothing to say"
 
 .PHONY: size

@@ -7,12 +7,13 @@ One boot runs most of it, a section of shell each; a test reads its section.
 import dataclasses
 import hashlib
 import re
+import subprocess
 from collections import Counter
 
 import pytest
 
 import emu
-from conftest import BUILD
+from conftest import BUILD, TOP
 
 pytestmark = pytest.mark.slow
 LINUX = emu.BACKENDS["linux-svm"]
@@ -261,3 +262,21 @@ def test_guest_takes_no_more_than_its_share():
     assert re.search(r"^state 1$", result.log, re.M), result.tail()
     assert took["process"] > 1.5 * took["alone"], took
     assert took["guest"] < 1.25 * took["process"], took
+
+
+def test_module_installs(tmp_path):
+    """`make install-module`, for the kernel that the tests boot."""
+    kver = (BUILD / "kernel/cloud-amd64/kver").read_text().strip()
+    def make(version):
+        return subprocess.run(
+            ["make", "install-module", f"KVER={version}", f"BUILD={BUILD}",
+             f"DESTDIR={tmp_path}"], cwd=TOP, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = make(kver)
+    assert done.returncode == 0, done.stdout
+    built = (BUILD / f"module/{kver}/vmm.ko").read_bytes()
+    assert (tmp_path / f"lib/modules/{kver}/updates/vmm.ko").read_bytes() == \
+        built
+    done = make("0.0-none")
+    assert done.returncode != 0
+    assert "no headers of Linux 0.0-none" in done.stdout

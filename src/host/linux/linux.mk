@@ -25,6 +25,8 @@ LINUX_CORE	:= $(wildcard src/vmm/*.[chS] src/vmm/*.def) include/vmmvar.h
 LINUX_FLAGS	?= W=1 $(if $(filter true 1,$(CI)),KCFLAGS=-Werror)
 
 $(LINUX_OUT)/vmm.ko: $(LINUX_HOST) $(LINUX_INCLUDE) $(LINUX_CORE)
+	@[ -d $(KDIR)/. ] || { echo "vmm: no headers of Linux $(KVER) in" \
+	    "$(KDIR): install linux-headers-$(KVER)" >&2; exit 1; }
 	@rm -rf $(@D) && mkdir -p $(@D)/core $(@D)/include/sys
 	@ln -s $(abspath $(LINUX_HOST)) $(@D)
 	@ln -s $(abspath $(LINUX_CORE)) $(@D)/core
