@@ -128,6 +128,9 @@ void	 host_yield(void);					/* S */
  * dr_restore: every entry loses DR6 and DR7; with `addresses` the guest's
  *	DR0-3 were loaded too. Puts back what the host uses of them.
  * cr4_set/clear: through the OS's own copy of CR4, on this CPU.
+ * load_selector: of DS, ES, FS, GS or LDTR (VCPU_REGS_*) what the calling
+ *	thread had there. A client can have made the descriptor invalid since;
+ *	then null. A host whose clients cannot needs none of its own.
  * restore: after a VM exit, puts back what the CPU does not restore by
  *	itself (VMX: TSS limit, GDT and IDT limits, DEBUGCTL). Before the
  *	guest's exit is looked at.
@@ -137,6 +140,9 @@ void	 host_fpu_end(void);					/* E */
 void	 host_dr_restore(bool addresses);			/* E */
 void	 host_cr4_set(uint64_t bits);		/* in host_cpu_call */
 void	 host_cr4_clear(uint64_t bits);		/* in host_cpu_call */
+#ifndef host_load_selector
+void	 host_load_selector(int sreg, uint16_t sel);		/* E */
+#endif
 void	 host_restore(void);					/* E */
 
 /*

@@ -35,6 +35,7 @@ struct svm_cpu {
 struct svm_vcpu {
 	struct vmcb	*vmcb;
 	uint64_t	 vmcb_pa;
+	uint64_t	*pml5;		/* of a host with 5-level paging */
 	struct vmcb_save *refused;	/* copy for a refused entry */
 	bool		 copied;	/* ... made for this entry */
 	unsigned int	 cpu;		/* whose ASID it has */
@@ -44,6 +45,7 @@ struct svm_vcpu {
 static struct svm_cpu *svm_cpus;
 static uint32_t svm_max_asid;
 static bool svm_has_nrips;
+static bool svm_la57;			/* CR4.LA57 of the host */
 static void *svm_iopm, *svm_msrpm;
 
 static const struct npt_format svm_npt_format = {
@@ -91,6 +93,7 @@ svm_probe(const char **why)
 	}
 	svm_max_asid = r[1] - 1;
 	svm_has_nrips = (r[3] & CPUID_SVM_EDX_NRIPS) != 0;
+	svm_la57 = (insn_read_cr4() & CR4_LA57) != 0;
 	return (0);
 }
 
@@ -195,6 +198,8 @@ svm_cpu_enable(unsigned int cpu)
 		return (EBUSY);
 	if ((insn_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) != 0)
 		return (EIO);		/* EFER.SVME would be #GP */
+	if (((insn_read_cr4() & CR4_LA57) != 0) != svm_la57)
+		return (EIO);		/* unlike its siblings */
 	insn_wrmsr(MSR_EFER, efer | EFER_SVME);
 	if ((insn_rdmsr(MSR_EFER) & EFER_SVME) == 0)
 		return (EIO);
@@ -222,6 +227,8 @@ svm_vcpu_free(struct vcpu *v)
 
 	if (s->vmcb != NULL)
 		host_page_free(s->vmcb, 0);
+	if (s->pml5 != NULL)
+		host_page_free(s->pml5, 0);
 	host_free(s->refused);
 	host_free(s);
 	v->hv = NULL;
@@ -238,7 +245,10 @@ svm_vcpu_init(struct vcpu *v)
 	v->hv = s;
 	s->vmcb = host_page_alloc(0);
 	s->refused = host_alloc(sizeof(*s->refused));
-	if (s->vmcb == NULL || s->refused == NULL) {
+	if (svm_la57)
+		s->pml5 = host_page_alloc(0);
+	if (s->vmcb == NULL || s->refused == NULL ||
+	    (svm_la57 && s->pml5 == NULL)) {
 		svm_vcpu_free(v);
 		return (ENOMEM);
 	}
@@ -276,6 +286,22 @@ svm_set_intercepts(struct vmcb *b)
 }
 /* book: end */
 
+/*
+ * The CPU walks the nested tables with as many levels as the host's own. One
+ * more has the root of ours as its first entry, and no other.
+ *	APM Vol. 2 15.25.3 "Enabling Nested Paging"
+ */
+static uint64_t
+svm_n_cr3(struct vcpu *v, struct svm_vcpu *s)
+{
+	uint64_t root = host_pa_of(v->vm->npt.root);
+
+	if (s->pml5 == NULL)
+		return (root);
+	s->pml5[0] = root | svm_npt_format.table;
+	return (host_pa_of(s->pml5));
+}
+
 static void
 svm_vcpu_reset(struct vcpu *v)
 {
@@ -288,7 +314,7 @@ svm_vcpu_reset(struct vcpu *v)
 	b->msrpm_pa = host_pa_of(svm_msrpm);
 	b->int_ctl = INT_MASKING;
 	b->np_enable = 1;
-	b->n_cr3 = host_pa_of(v->vm->npt.root);
+	b->n_cr3 = svm_n_cr3(v, s);
 	b->save.g_pat = PAT_ALL_WB;
 	v->cs_l = false;
 	v->dirty = DIRTY_CR | DIRTY_DR;

@@ -782,16 +782,33 @@ vmm_resume(void)
 {
 }
 
-/* Call `fn` for each VM. Locks: holds vmm_lock around it. */
-void
-vmm_visit(void (*fn)(struct vm *, void *), void *arg)
+/* The first VM of those older than `id`, held; NULL: there is none. */
+static struct vm *
+vm_get_below(uint64_t id)
 {
 	struct vm *vm;
 
 	host_mutex_lock(&vmm_lock);
-	for (vm = vmm_vms; vm != NULL; vm = vm->next)
-		fn(vm, arg);
+	for (vm = vmm_vms; vm != NULL && vm->id >= id; vm = vm->next)
+		continue;
+	if (vm != NULL)
+		vm->refs++;
 	host_mutex_unlock(&vmm_lock);
+	return (vm);
+}
+
+/* Call `fn` for each VM, newest first. No lock is held around it. */
+void
+vmm_visit(void (*fn)(struct vm *, void *), void *arg)
+{
+	uint64_t below = 1ULL << 32;
+	struct vm *vm;
+
+	while ((vm = vm_get_below(below)) != NULL) {
+		below = vm->id;
+		fn(vm, arg);
+		vm_put(vm);
+	}
 }
 
 /* Where vmm_stat() and vmm_dump() put what they tell of a VM. */

@@ -93,10 +93,10 @@ vmx_host_restore(const struct vmx_host *h)
 	if (!h->sels)
 		return;
 	if (h->sel[VCPU_REGS_LDTR] != 0)
-		insn_load_selector(VCPU_REGS_LDTR, h->sel[VCPU_REGS_LDTR]);
+		host_load_selector(VCPU_REGS_LDTR, h->sel[VCPU_REGS_LDTR]);
 	for (i = 0; i < VCPU_REGS_LDTR; i++)
 		if (h->sel[i] != 0)
-			insn_load_selector(i, h->sel[i]);
+			host_load_selector(i, h->sel[i]);
 	insn_wrmsr(MSR_FSBASE, h->fs_base);
 	insn_wrmsr(MSR_KGSBASE, h->msrs->host[VMX_KGSBASE].value);
 }

@@ -5,6 +5,10 @@ Directive `quote NAME`: the lines of a source between `book: NAME` and
 `book: end`, each in a comment of its own line. Every marker is quoted once or
 more; a marker nobody quotes, and a quote without marker, fail the build.
 
+Directive `cut FILE`: from the line that its option `from` begins, to the one
+that `to` begins behind it, of a file of any kind. Each has to be there; the
+first, once.
+
 Role tests: the conformance clauses, and the unit tests, of a row of the
 differences. A row without any fails the build.
 """
@@ -24,7 +28,8 @@ import claims  # noqa: E402  (found by the line above)
 
 PLACES = ["include", "src", "guests"]
 MARK = re.compile(r"^\s*(?:/\*|#|//) book: (\S+?)(?: \*/)?\s*$")
-LANGUAGE = {".c": "c", ".h": "c", ".S": "gas"}
+LANGUAGE = {".c": "c", ".h": "c", ".S": "gas", ".mk": "make", "": "make",
+            ".conf": "sh"}
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +66,15 @@ def markers():
     return found
 
 
+def boxed(path, text):
+    """Lines of a source, with its name over them."""
+    language = "text" if text.startswith(" *") else LANGUAGE[path.suffix]
+    block = nodes.literal_block(text, text, language=language)
+    return nodes.container("", nodes.caption("", f"{path.relative_to(TOP)}"),
+                           block, literal_block=True,
+                           classes=["literal-block-wrapper"])
+
+
 class Quote(Directive):
     required_arguments = 1
 
@@ -73,13 +87,26 @@ class Quote(Directive):
         env.vmm_quoted.setdefault(env.docname, set()).add(name)
         path, first, text = env.vmm_markers[name]
         env.note_dependency(str(path))
-        block = nodes.literal_block(text, text,
-                                    language=LANGUAGE[path.suffix])
-        caption = nodes.caption("", f"{path.relative_to(TOP)}")
-        box = nodes.container("", caption, block,
-                              literal_block=True,
-                              classes=["literal-block-wrapper"])
-        return [box]
+        return [boxed(path, text)]
+
+
+class Cut(Directive):
+    required_arguments = 1
+    option_spec = {"from": str, "to": str}
+
+    def run(self):
+        path = TOP / self.arguments[0]
+        lines = path.read_text().splitlines()
+        first, last = self.options["from"], self.options["to"]
+        begin = [i for i, line in enumerate(lines) if line.startswith(first)]
+        end = [i for i, line in enumerate(lines)
+               if begin and i >= begin[0] and line.strip().startswith(last)]
+        if len(begin) != 1 or not end:
+            return [self.state.document.reporter.warning(
+                f"{self.arguments[0]}: not once from \"{first}\" to \"{last}\"",
+                line=self.lineno)]
+        self.state.document.settings.env.note_dependency(str(path))
+        return [boxed(path, "\n".join(lines[begin[0]:end[0] + 1]))]
 
 
 def tests_role(name, raw, row, lineno, inliner, options=None, content=None):
@@ -108,9 +135,28 @@ def check(app, env):
                     path.relative_to(TOP), first, name)
 
 
+# Debian's Furo (2022.12) has lost the rule by which the colours of a page, and
+# not only those of code, follow the reader's system.
+AUTO_THEME = """\
+addEventListener("DOMContentLoaded", () => {
+    const body = document.body;
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const choose = () => {
+        if (body.dataset.theme === "auto")
+            body.dataset.theme = dark.matches ? "dark" : "light";
+    };
+    new MutationObserver(choose).observe(
+        body, {attributes: true, attributeFilter: ["data-theme"]});
+    choose();
+});
+"""
+
+
 def setup(app):
+    app.add_js_file(None, body=AUTO_THEME)
     app.add_lexer("gas", Assembly)
     app.add_directive("quote", Quote)
+    app.add_directive("cut", Cut)
     app.add_role("tests", tests_role)
     app.connect("env-before-read-docs", begin)
     app.connect("env-updated", check)

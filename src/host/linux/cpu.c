@@ -2,6 +2,7 @@
 /*
  * cpu.c - CPUs, VM entries, and the registers that Linux owns.
  */
+#include <linux/cc_platform.h>
 #include <linux/cpu.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/kernel.h>
@@ -19,6 +20,7 @@
 #include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/fpu/api.h>
+#include <asm/mce.h>
 #include <asm/msr.h>
 #include <asm/perf_event.h>
 #include <asm/processor.h>
@@ -26,6 +28,7 @@
 #include <asm/tsc.h>
 
 #include "host.h"
+#include "core/vmmvar.h"
 #include "linux.h"
 
 /* What of a CPU an entry has to put back; interrupts are off meanwhile. */
@@ -47,18 +50,24 @@ cpu_use(bool use)
 
 /*
  * FRED delivers events without the IDT that host_nmi() relies on, and its
- * MSRs are not among those that a VM exit brings back.
+ * MSRs are not among those that a VM exit brings back. With SME an address
+ * for the CPU has a bit more than the driver's.
  */
 bool
 cpu_supported(void)
 {
+	const char *why = NULL;
+
 #ifdef X86_FEATURE_FRED
-	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
-		pr_info("vmm0: not attached: the kernel uses FRED; boot it "
-		    "with fred=off\n");
+	if (cpu_feature_enabled(X86_FEATURE_FRED))
+		why = "the kernel uses FRED; boot it with fred=off";
+#endif
+	if (cc_platform_has(CC_ATTR_HOST_MEM_ENCRYPT))
+		why = "memory is encrypted; boot with mem_encrypt=off";
+	if (why != NULL) {
+		pr_info("vmm0: not attached: %s\n", why);
 		return (false);
 	}
-#endif
 	store_idt(&cpu_idt);
 	return (true);
 }
@@ -149,8 +158,8 @@ host_cpu_kick(unsigned int cpu)
 
 /* book: linux-enter-save */
 /*
- * What would go on in the guest, or write to memory by its page tables, and
- * what an exit clears. #AC for a split lock would reach the guest.
+ * What would go on in the guest, or write to memory by its page tables; a VMX
+ * exit leaves DEBUGCTL clear. #AC for a split lock would reach the guest.
  *	SDM Vol. 3B 20.9.5 "EPT-Friendly PEBS"; Vol. 3C 27.5.1 "Loading Host
  *	Control Registers, Debug Registers, MSRs"
  */
@@ -159,9 +168,9 @@ enter_save(void)
 {
 	struct cpu_state *s = this_cpu_ptr(&cpu_state);
 
-	if (!boot_cpu_has(X86_FEATURE_VMX))
-		return;
 	rdmsrl(MSR_IA32_DEBUGCTLMSR, s->debugctl);
+	if (s->debugctl != 0)
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, 0);
 	if (boot_cpu_has(X86_FEATURE_PEBS)) {
 		rdmsrl(MSR_IA32_PEBS_ENABLE, s->pebs);
 		if (s->pebs != 0)
@@ -181,21 +190,34 @@ enter_restore(void)
 {
 	const struct cpu_state *s = this_cpu_ptr(&cpu_state);
 
-	if (!boot_cpu_has(X86_FEATURE_VMX))
-		return;
-	if (boot_cpu_has(X86_FEATURE_PEBS) && s->pebs != 0)
+	if (s->debugctl != 0)
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, s->debugctl);
+	if (s->pebs != 0)
 		wrmsrl(MSR_IA32_PEBS_ENABLE, s->pebs);
-	if (boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) &&
-	    (s->test_ctrl & MSR_TEST_CTRL_SPLIT_LOCK_DETECT) != 0)
+	if ((s->test_ctrl & MSR_TEST_CTRL_SPLIT_LOCK_DETECT) != 0)
 		wrmsrl(MSR_TEST_CTRL, s->test_ctrl);
 }
+
+/* book: linux-enter-stop */
+/*
+ * Work that waits for the thread to go back to its client waits on: from 6.4
+ * the scheduler has some every 100 ms. From 6.18 it is how a thread that has
+ * used up its cgroup's share is stopped.
+ */
+static bool
+enter_stop(void)
+{
+	if (signal_pending(current))
+		return (true);
+	return (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0) &&
+	    test_thread_flag(TIF_NOTIFY_RESUME));
+}
+/* book: end */
 
 /* book: linux-enter-begin */
 /*
  * The look at the thread comes after interrupts are off: a signal that comes
- * later is an exit of the entry that follows. Work that waits for the thread
- * to go back to its client (TIF_NOTIFY_RESUME) waits on: newer schedulers
- * have some every 100 ms, and who is in a hurry sends a signal.
+ * later is an exit of the entry that follows.
  */
 bool
 host_enter_begin(void)
@@ -203,9 +225,9 @@ host_enter_begin(void)
 	for (;;) {
 		preempt_disable();
 		local_irq_disable();
-		if (signal_pending(current))
+		if (enter_stop() || !__this_cpu_read(cpu_state.use))
 			break;
-		if (!need_resched() && __this_cpu_read(cpu_state.use)) {
+		if (!need_resched()) {
 			enter_save();
 			return (true);
 		}
@@ -285,36 +307,65 @@ host_cr4_clear(uint64_t bits)
 
 /* book: linux-restore */
 /*
- * Limits that an exit makes 0xffff, 0xffff and 0x67, and DEBUGCTL, which it
- * clears. The TSS gets its own when a thread next needs the I/O bitmap.
+ * Limits that an exit makes 0xffff, 0xffff and 0x67. The TSS gets its own when
+ * a thread next needs the I/O bitmap.
  *	SDM Vol. 3C 27.5.2 "Loading Host Segment and Descriptor-Table
  *	Registers"
  */
 void
 host_restore(void)
 {
-	u64 debugctl = __this_cpu_read(cpu_state.debugctl);
-
 	load_fixmap_gdt(smp_processor_id());
 	load_idt(&cpu_idt);
 	invalidate_tss_limit();
-	if (debugctl != 0)
-		wrmsrl(MSR_IA32_DEBUGCTLMSR, debugctl);
+}
+/* book: end */
+
+/* book: linux-selector */
+/*
+ * A client can change its LDT and leave a selector behind that names nothing
+ * any more: loading it here faults, and becomes null.
+ */
+void
+host_load_selector(int sreg, uint16_t sel)
+{
+	switch (sreg) {
+	case VCPU_REGS_DS:
+		loadsegment(ds, sel);
+		break;
+	case VCPU_REGS_ES:
+		loadsegment(es, sel);
+		break;
+	case VCPU_REGS_FS:
+		loadsegment(fs, sel);
+		break;
+	case VCPU_REGS_GS:
+		load_gs_index(sel);
+		break;
+	case VCPU_REGS_LDTR:
+		asm volatile("lldt %w0" : : "r" (sel));
+		break;
+	}
 }
 /* book: end */
 
 /* book: linux-nmi */
-/* The handlers return with IRET, which lets the next NMI come. */
+/* The handler returns with IRET, which lets the next NMI come. */
 void
 host_nmi(void)
 {
 	asm volatile("int $2");
 }
 
+/* As if from ring 3: memory that is lost there ends a process, not Linux. */
 void
 host_mce(void)
 {
-	asm volatile("int $18");
+#ifdef CONFIG_X86_MCE
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+#endif
 }
 /* book: end */
 
@@ -339,7 +390,7 @@ host_caller(struct host_caller *who)
 {
 	who->pid = task_tgid_vnr(current);
 	who->uid = from_kuid(&init_user_ns, current_euid());
-	who->admin = capable(CAP_SYS_ADMIN);
+	who->admin = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
 
 /* A client or its guest can cause most of them. */

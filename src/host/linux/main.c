@@ -4,6 +4,7 @@
  * in debugfs. The driver is src/vmm, the same source as on every host.
  */
 #include <linux/compat.h>
+#include <linux/delay.h>
 #include <linux/cpuhotplug.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -39,9 +40,13 @@ dev_release(struct inode *inode, struct file *file)
 	return (0);
 }
 
+static bool dev_closing;		/* the machine goes down */
+
 static long
 dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	if (READ_ONCE(dev_closing))
+		return (-ENODEV);
 	return (-vmm_ioctl(file->private_data, cmd, arg));
 }
 
@@ -111,10 +116,13 @@ sleep_resume(struct device *dev)
 	return (0);
 }
 
+/* Threads in RUN are not frozen here; each leaves at its next exit. */
 static void
 sleep_shutdown(struct platform_device *dev)
 {
+	WRITE_ONCE(dev_closing, true);
 	vmm_suspend();
+	msleep(100);
 }
 
 static DEFINE_SIMPLE_DEV_PM_OPS(sleep_ops, sleep_suspend, sleep_resume);

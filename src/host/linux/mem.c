@@ -139,10 +139,10 @@ host_as_mapped(struct host_as *as, uint64_t va, uint64_t size)
 
 /* book: linux-take-allowed */
 /*
- * Memory that can be taken: a private mapping, whose pages are anonymous once
- * written; a shared one of hugetlbfs, or of tmpfs, as memfd, shmem and shared
- * anonymous memory are. Not a file on a disk, which would be written behind
- * the back of its file system.
+ * Memory that can be taken: anonymous, or of hugetlbfs or tmpfs, as memfd,
+ * shmem and shared anonymous memory are. Not of other files: one on a disk
+ * would be written behind the back of its file system, and one that a process
+ * serves (FUSE) could keep us waiting here, with locks held.
  */
 static bool
 take_allowed(struct mm_struct *mm, uint64_t va)
@@ -151,7 +151,7 @@ take_allowed(struct mm_struct *mm, uint64_t va)
 
 	if (vma == NULL || vma->vm_start > va)
 		return (false);
-	if ((vma->vm_flags & VM_SHARED) == 0 || is_vm_hugetlb_page(vma))
+	if (vma_is_anonymous(vma) || is_vm_hugetlb_page(vma))
 		return (true);
 	return (vma->vm_file != NULL &&
 	    file_inode(vma->vm_file)->i_sb->s_magic == TMPFS_MAGIC);
@@ -193,7 +193,6 @@ take_in_block(struct page *page, uint64_t va, unsigned int order)
 	return (compound_order(compound_head(page)) >= order &&
 	    (page_to_pfn(page) & ((1UL << order) - 1)) == in);
 }
-/* book: end */
 
 /*
  * Pin the block at `va` if it begins at `pfn` and is all there. The client
@@ -226,6 +225,7 @@ take_block(struct mm_struct *mm, uint64_t va, unsigned long pfn,
 	kvfree(pages);
 	return (done == n);
 }
+/* book: end */
 
 /* book: linux-take */
 /* host_user_take() with the address space locked. */

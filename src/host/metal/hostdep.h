@@ -13,6 +13,7 @@ struct host_mutex {
 	int		 waiters;
 };
 
+#define host_load_selector(sreg, sel) insn_load_selector(sreg, sel)
 /* GDB is the trace here. */
 #define host_trace_entry(vm, vcpu, rip)			((void)0)
 #define host_trace_exit(vm, vcpu, rip, kind, code, info)	((void)0)
