@@ -204,7 +204,8 @@ book: ## the book, in build/book/index.html
 .PHONY: mutants
 mutants: ## plants bugs one by one; each must make its test go red
 	@$(DEPS) check
-	+@$(LOCKED) all unit-build
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) all unit-build linux-all
 	@$(PYTHON) tools/mutants.py --build $(BUILD) $(if $(T),--only '$(T)')
 
 .PHONY: doctor

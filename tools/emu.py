@@ -92,7 +92,7 @@ BACKENDS = {b.name: b for b in [
             cpus=4, count=False),
     # Linux wants a timer tick not to take longer than the time between two.
     Backend("linux-vmx", "vmx", "bochs", "corei7_haswell_4770", line=1 << 20,
-            host="linux", ips=20000000),
+            host="linux", cpus=2, ips=20000000),
 ]}
 
 

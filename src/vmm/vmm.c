@@ -634,23 +634,22 @@ static int
 vmm_serve(const struct vmm_request *r, struct vmm_file *file, uint64_t arg,
     void *p)
 {
+	const struct vm_create_params *vcp = p;
 	const uint32_t *id = p;
 	bool create = r->fn == vmm_ioc_create;
-	uint32_t vm;
 	int error;
 
 	error = host_copyin(arg, p, r->size);
 	if (error != 0)
 		return (error);
 	error = vmm_call(r, file, id, p);
-	vm = create ? ((struct vm_create_params *)p)->vcp_id :
-	    r->need == NOTHING ? 0 : id[0];
-	host_trace_ioctl(r - vmm_requests, vm, error);
-	if (error != 0 || !r->out)
-		return (error);
-	error = host_copyout(p, arg, r->size);
-	if (error != 0 && create)
-		vmm_undo_create(file, vm);
+	if (error == 0 && r->out) {
+		error = host_copyout(p, arg, r->size);
+		if (error != 0 && create)
+			vmm_undo_create(file, vcp->vcp_id);
+	}
+	host_trace_ioctl(r - vmm_requests, r->need != NOTHING ? id[0] :
+	    create && error == 0 ? vcp->vcp_id : 0, error);
 	return (error);
 }
 

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -35,6 +35,14 @@ JOBS = min(2, os.cpu_count() or 1)
 SLOW = {"qemu": ["F17.db-loop", "F17.ac-loop"],
         "bochs": ["F5.many"]}
 BOOTS = 3               # of one batch, when a clause ends the boot
+# Of QEMU's Linux the clock counts instructions, and it has one CPU: a run is
+# the same each time. With more CPUs, that take turns, TCG (7.2) delivers an
+# injected event twice if it is another CPU's turn before the guest exits. So
+# only clauses that are about CPUs have several, and none of them injects.
+CPUS = 4
+ON_CPUS = ["B1.migrate", "B1.swap*", "B1.all", "B1.dies", "B1.term",
+           "B1.vcpus*", "3.0.*", "3.2.contend", "3.4.once", "3.1.many",
+           "F26.*", "L1.*", "F23.against*", "F20.running"]
 # Seconds for a boot; a hang, not a slow machine.
 BOOT_LIMIT = {"metal-svm": 100, "metal-vmx": 100, "metal-svm-bochs": 100,
               "linux-svm": 600, "linux-vmx": 1500}
@@ -201,15 +209,25 @@ class Batch:
     def line(self, clause):
         """The clause's own line, or a failure that says why there is none."""
         line, result, wrong = self.future.result()[clause]
-        if line:
+        if line and not result.why.startswith("the host"):
             return line, result
         pytest.fail(
             f"{clause}: no result: {wrong}; {result.why}\n"
             f"--- serial line, last lines:\n{result.tail()}", pytrace=False)
 
 
+def on_cpus(clause):
+    return any(fnmatch.fnmatchcase(clause, glob) for glob in ON_CPUS)
+
+
 def batches(backend, clauses):
     """The clauses, in order, in pieces that fit one boot; the slow first."""
+    if backend.name == "linux-svm" and not backend.count:
+        many = replace(backend, cpus=CPUS)
+        few = replace(backend, cpus=1, count=True)
+        return [Batch(b, some) for b, some in (
+            (many, [c for c in clauses if on_cpus(c)]),
+            (few, [c for c in clauses if not on_cpus(c)])) if some]
     slow = [c for c in SLOW[backend.emulator] if c in clauses
             and backend.host == "metal"]
     made = [Batch(backend, [c]) for c in slow]
@@ -264,8 +282,8 @@ def pytest_terminal_summary(terminalreporter, config):
         out = left_out(backend.name)
         if out and any(name == backend.name for name, clause in ran):
             terminalreporter.write_line(
-                f"{backend.name} never runs {len(out)} clauses, for bugs of "
-                "the emulator: tests/integration/left_out.py")
+                f"{backend.name} never runs {len(out)} clauses: "
+                "tests/integration/left_out.py says why")
 
 
 def pytest_unconfigure(config):

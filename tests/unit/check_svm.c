@@ -730,6 +730,87 @@ START_TEST(f21_svmdis)
 }
 END_TEST
 
+/* --- A host with five levels of page tables --- */
+
+static void
+setup_la57(void)
+{
+	unsigned int i;
+
+	unit_boot();
+	for (i = 0; i < 4; i++)
+		fake_la57(i, true);
+	unit_attach();
+}
+
+static void
+la57_touch(struct fake_guest *g, uint64_t gpa)
+{
+	(void)fake_access(g, gpa, NPT_W, NULL);
+}
+
+/* The CPU walks as many: through one entry, and no other, to the tables. */
+START_TEST(la57_walk)
+{
+	uint64_t n_cr3, hpa, size;
+	struct vcpu_reg_state r;
+	int rights, i;
+
+	unit_real(&r);
+	id = unit_real_vm();
+	for (i = 0; i < 2; i++) {		/* and after RESETCPU */
+		fake_step(la57_touch, 0x4018);
+		run_to_end();
+		ck_assert_uint_eq(unit_used(id), PAGE_SIZE_4K);
+		n_cr3 = vmcb_get(fake_last(), VC_N_CR3);
+		ck_assert(fake_walk(n_cr3, 0x4018, &hpa, &rights, &size));
+		ck_assert_uint_eq(hpa, fake_user_pa(GUEST_VA + 0x4018));
+		ck_assert_int_eq(rights, 7);
+		ck_assert(!fake_walk(n_cr3, 1ULL << 48 | 0x4018, &hpa,
+		    &rights, &size));
+		ck_assert(!fake_walk(n_cr3, 511ULL << 48 | 0x4018, &hpa,
+		    &rights, &size));
+		ck_assert_int_eq(unit_reset(id, 0, &r), 0);
+	}
+}
+END_TEST
+
+/* The one table more that each VCPU has is not there, and given back. */
+START_TEST(la57_no_memory)
+{
+	uint64_t pages = fake_kernel_pages();
+	unsigned int n;
+	int error;
+
+	fake_user_map(GUEST_VA, MIB, 0);
+	for (n = 1;; n++) {
+		fake_fail_at(n);
+		error = unit_create_at(GUEST_VA, MIB, 2, &id);
+		if (!fake_failed())
+			break;
+		ck_assert_int_eq(error, ENOMEM);
+		ck_assert_uint_eq(fake_kernel_pages(), pages);
+	}
+	fake_fail_at(0);
+	ck_assert_int_eq(error, 0);
+	ck_assert_int_eq(unit_term(id), 0);
+	ck_assert_uint_eq(fake_kernel_pages(), pages);
+}
+END_TEST
+
+/* A CPU that does not walk as the others do takes no part. */
+START_TEST(la57_unlike)
+{
+	unsigned int cpu = (unsigned int)_i;
+
+	fake_la57(cpu, false);
+	ck_assert_int_eq(create(), EIO);
+	fake_cpu_check_clean();
+	fake_la57(cpu, true);
+	ck_assert_int_eq(create(), 0);
+}
+END_TEST
+
 /* CPL is the VMCB's; SYSRET may leave another DPL in SS. */
 static void
 sysret(struct fake_guest *g, uint64_t arg)
@@ -813,5 +894,11 @@ unit_suite(void)
 	tcase_add_loop_test(cpus, f27_busy, 0, 4);
 	tcase_add_loop_test(cpus, f21_refuses, 0, 4);
 	tcase_add_loop_test(cpus, f21_svmdis, 1, 4);
+	tc = tcase_create("la57");
+	tcase_add_checked_fixture(tc, setup_la57, unit_detach);
+	suite_add_tcase(s, tc);
+	tcase_add_test(tc, la57_walk);
+	tcase_add_test(tc, la57_no_memory);
+	tcase_add_loop_test(tc, la57_unlike, 0, 4);
 	return (s);
 }

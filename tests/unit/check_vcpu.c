@@ -3,6 +3,8 @@
  * check_vcpu.c - the states of a VCPU and the run loop: what RUN takes and
  * gives, how events reach the guest, signals, TERM and INTR.
  */
+#include <signal.h>
+
 #include "unit.h"
 
 #define EXIT_CPUID	0x72
@@ -60,6 +62,92 @@ START_TEST(states_stopped)
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_STOPPED);
 	run_to_end(NONE);
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_STOPPED);
+}
+END_TEST
+
+/* What each event makes of each state: vcpu_steps[] of vcpu.c, typed again. */
+static const struct {
+	enum vcpu_event	event;
+	int		to[5];		/* from STOPPED, RUNNING, ... */
+} moves[] = {
+	{ VCPU_EVENT_RUN, { VCPU_STATE_RUNNING, VCPU_STATE_RUNNING,
+	    VCPU_STATE_REQTERM, VCPU_STATE_TERMINATED, VCPU_STATE_UNKNOWN } },
+	{ VCPU_EVENT_LEAVE, { VCPU_STATE_STOPPED, VCPU_STATE_STOPPED,
+	    VCPU_STATE_TERMINATED, VCPU_STATE_TERMINATED,
+	    VCPU_STATE_UNKNOWN } },
+	{ VCPU_EVENT_FAIL, { VCPU_STATE_STOPPED, VCPU_STATE_TERMINATED,
+	    VCPU_STATE_TERMINATED, VCPU_STATE_TERMINATED,
+	    VCPU_STATE_UNKNOWN } },
+	{ VCPU_EVENT_TERM, { VCPU_STATE_TERMINATED, VCPU_STATE_REQTERM,
+	    VCPU_STATE_REQTERM, VCPU_STATE_TERMINATED,
+	    VCPU_STATE_UNKNOWN } },
+};
+
+/* The state before is returned, the one after is what INFO tells. */
+START_TEST(states_table)
+{
+	int from;
+
+	for (from = VCPU_STATE_STOPPED; from <= VCPU_STATE_UNKNOWN; from++) {
+		v->state = from;
+		host_mutex_lock(&v->lock);
+		ck_assert_int_eq(vcpu_move(v, moves[_i].event), from);
+		host_mutex_unlock(&v->lock);
+		ck_assert_int_eq(unit_state(id, 0), moves[_i].to[from]);
+	}
+	v->state = VCPU_STATE_STOPPED;
+}
+END_TEST
+
+/* Without the lock no step is taken: the host stops. */
+START_TEST(states_need_lock)
+{
+	(void)vcpu_move(v, VCPU_EVENT_RUN);
+}
+END_TEST
+
+static struct fake_thread *stepper;
+static int stepped[2];
+
+/* A guest that leaves once TERM has asked for it. */
+static void
+leave_asked(struct fake_guest *g, uint64_t insn)
+{
+	unsigned int n = 0;
+
+	stepper = fake_self();
+	unit_post();
+	while (ATOMIC_GET(&v->state) == VCPU_STATE_RUNNING)
+		fake_relax(&n);
+	stepped[0] = v->state;
+	unit_insn(g, insn);
+}
+
+/* The last that RUN locks is the list of VMs, to let its own go. */
+static void
+note_state(const char *name)
+{
+	if (fake_self() == stepper && strcmp(name, "vmm") == 0)
+		stepped[1] = v->state;
+}
+
+/* TERM of a RUNNING VCPU, which then leaves, for the client or for good. */
+START_TEST(states_reqterm)
+{
+	static const uint64_t insn[] = { STEP_ARG(0x60, 0, 0),
+	    STEP_ARG(EXIT_HLT, 1, 0), STEP_ARG(0x7f, 0, 0) };
+	struct unit_runner t;
+
+	fake_step(leave_asked, insn[_i]);
+	unit_start(&t, id, 0, 1);
+	fake_lock_hook = note_state;
+	ck_assert_int_eq(unit_term(id), 0);
+	ck_assert_int_eq(unit_join(&t), 0);
+	fake_lock_hook = NULL;
+	ck_assert_uint_eq(t.run.reason, VM_EXIT_TERMINATED);
+	ck_assert_int_eq(stepped[0], VCPU_STATE_REQTERM);
+	ck_assert_int_eq(stepped[1], VCPU_STATE_TERMINATED);
+	ck_assert_uint_eq(fake_charged(), 0);
 }
 END_TEST
 
@@ -1035,6 +1123,9 @@ static void
 state_tests(TCase *tc)
 {
 	tcase_add_test(tc, states_stopped);
+	tcase_add_loop_test(tc, states_table, 0, 4);
+	tcase_add_test_raise_signal(tc, states_need_lock, SIGABRT);
+	tcase_add_loop_test(tc, states_reqterm, 0, 3);
 	tcase_add_test(tc, states_terminated);
 	tcase_add_test(tc, f8_running);
 	tcase_add_test(tc, b1_other_vcpu);

@@ -374,6 +374,181 @@ START_TEST(l2_root_without_cap)
 }
 END_TEST
 
+/* L2: INFO lists what the caller may act on, by its file or its uid. */
+START_TEST(l2_info)
+{
+	struct vmm_file *mine = unit_file, *other;
+	uint32_t id = unit_create(MIB, 1);
+
+	ck_assert_int_eq(vmm_open(&other), 0);
+	fake_caller(200, 1001, false);		/* the owner, uid changed */
+	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_STOPPED);
+	fake_caller(100, 1000, false);
+	unit_file = other;
+	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_STOPPED);
+	vmm_close(other);
+	unit_file = mine;
+}
+END_TEST
+
+/* Who calls is asked only where the open file does not say. */
+START_TEST(l2_asked)
+{
+	const struct request *r = &requests[_i];
+	struct vmm_file *mine = unit_file, *other;
+	uint32_t id = unit_real_vm();
+	unsigned int asked;
+
+	if (r->cmd == VMM_IOC_CREATE)
+		return;				/* its caller is the owner */
+	fake_step_default(fake_do_exit, 0x7f);
+	ck_assert_int_eq(vmm_open(&other), 0);
+	asked = fake_self()->asked;
+	ck_assert_int_eq(call(r, id, 0, r->cmd), 0);
+	ck_assert_uint_eq(fake_self()->asked, asked);
+	if (r->cmd == VMM_IOC_TERM)
+		id = unit_real_vm();
+	asked = fake_self()->asked;
+	unit_file = other;
+	ck_assert_int_eq(call(r, id, 0, r->cmd), 0);
+	ck_assert_uint_gt(fake_self()->asked, asked);
+	vmm_close(other);
+	unit_file = mine;
+}
+END_TEST
+
+/* --- States and requests --- */
+
+/*
+ * Whatever state INFO tells of, no request makes another of it, but RUN and
+ * TERM by the table of vcpu.c.
+ */
+START_TEST(states_requests)
+{
+	const struct request *r = &requests[_i];
+	int state, error, want = 0;
+	struct vcpu *v;
+	uint32_t id;
+
+	fake_step_default(fake_do_exit, 0x7f);
+	for (state = VCPU_STATE_STOPPED; state <= VCPU_STATE_UNKNOWN;
+	    state++) {
+		id = unit_real_vm();
+		v = unit_vm(id)->vcpu[0];
+		v->state = state;
+		if (r->cmd == VMM_IOC_RUN && state != VCPU_STATE_STOPPED)
+			want = EBUSY;
+		error = call(r, id, 0, r->cmd);
+		if (r->cmd == VMM_IOC_RUN || r->cmd == VMM_IOC_TERM)
+			ck_assert_int_eq(error, want);
+		if (r->cmd == VMM_IOC_TERM)
+			continue;
+		ck_assert_int_eq(unit_state(id, 0), state);
+		v->state = VCPU_STATE_STOPPED;
+		ck_assert_int_eq(unit_term(id), 0);
+	}
+}
+END_TEST
+
+/* --- Traces of requests --- */
+
+static void
+expect_trace(unsigned int n, uint32_t cmd, uint32_t vm, int error)
+{
+	ck_assert_uint_eq(fake_trace.ioctls, n);
+	ck_assert_uint_eq(fake_trace.nr, cmd & 0xff);
+	ck_assert_uint_eq(fake_trace.ioctl_vm, vm);
+	ck_assert_int_eq(fake_trace.error, error);
+}
+
+/* One for each request: its number, its VM, and that it succeeded. */
+START_TEST(trace_done)
+{
+	const struct request *r = &requests[_i];
+	uint32_t id, made;
+	unsigned int n;
+
+	(void)unit_create(2 * MIB, 1);
+	id = unit_real_vm();
+	made = r->cmd == VMM_IOC_CREATE ? id + 1 : r->vm ? id : 0;
+	n = fake_trace.ioctls;
+	fake_step_default(fake_do_exit, 0x7f);
+	ck_assert_int_eq(call(r, id, 0, r->cmd), 0);
+	expect_trace(n + 1, r->cmd, made, 0);
+}
+END_TEST
+
+/* Or why not. */
+START_TEST(trace_failed)
+{
+	const struct request *r = &requests[_i];
+	struct vmm_file *mine = unit_file, *other;
+	uint32_t id = unit_real_vm();
+	unsigned int n = fake_trace.ioctls;
+
+	if (!r->vm)
+		return;
+	ck_assert_int_eq(call(r, 77, 0, r->cmd), ENOENT);
+	expect_trace(n + 1, r->cmd, 77, ENOENT);
+	ck_assert_int_eq(vmm_open(&other), 0);
+	unit_file = other;
+	fake_caller(200, 1001, false);
+	ck_assert_int_eq(call(r, id, 0, r->cmd), EPERM);
+	expect_trace(n + 2, r->cmd, id, EPERM);
+	vmm_close(other);
+	unit_file = mine;
+	if (!r->vcpu)
+		return;
+	ck_assert_int_eq(call(r, id, 1, r->cmd), ENOENT);
+	expect_trace(n + 3, r->cmd, id, ENOENT);
+}
+END_TEST
+
+START_TEST(trace_failed_create)
+{
+	static const struct vm_create_params zero;
+	struct vm_create_params vcp = zero;
+
+	vcp.vcp_id = 77;		/* an output: not looked at */
+	ck_assert_int_eq(IOCTL(VMM_IOC_CREATE, &vcp), EINVAL);
+	expect_trace(1, VMM_IOC_CREATE, 0, EINVAL);
+}
+END_TEST
+
+/* An answer that the client cannot read: what it is told, EFAULT. */
+START_TEST(trace_readonly)
+{
+	const struct request *r = &requests[_i];
+	uint32_t id = unit_real_vm();
+	unsigned int n;
+
+	if (!r->out)
+		return;
+	fake_step_default(fake_do_exit, 0x7f);
+	fake_user_map(0x50000000, PAGE_SIZE_4K, 0);
+	ck_assert_int_eq(call(r, id, 0, r->cmd), 0);
+	memcpy(fake_user_ptr(0x50000000), fake_user_ptr(unit_arg()), r->size);
+	fake_user_protect(0x50000000, PAGE_SIZE_4K, false);
+	n = fake_trace.ioctls;
+	ck_assert_int_eq(vmm_ioctl(unit_file, r->cmd, 0x50000000), EFAULT);
+	expect_trace(n + 1, r->cmd, r->vm ? id : 0, EFAULT);
+}
+END_TEST
+
+/* What is no request, or cannot be read, was never made. */
+START_TEST(trace_none)
+{
+	const struct request *r = &requests[_i];
+
+	ck_assert_int_eq(vmm_ioctl(unit_file, r->cmd ^ 0x10000, unit_arg()),
+	    ENOTTY);
+	ck_assert_int_eq(vmm_ioctl(unit_file, r->cmd ^ 0x100, unit_arg()),
+	    ENOTTY);
+	ck_assert_int_eq(vmm_ioctl(unit_file, r->cmd, BAD_VA), EFAULT);
+	ck_assert_uint_eq(fake_trace.ioctls, 0);
+}
+END_TEST
+
 /* --- CREATE: order of errors --- */
 
 static int
@@ -913,6 +1088,28 @@ START_TEST(suspend_ends_all)
 }
 END_TEST
 
+/* It says so once, and only if there was one. */
+START_TEST(suspend_log)
+{
+	static const char line[] = "vmm0: suspend: all VMs have ended\n";
+
+	fake_log_clear();
+	vmm_suspend();
+	vmm_resume();
+	ck_assert_str_eq(fake_log(), "");
+	(void)unit_create(MIB, 1);
+	(void)unit_create(MIB, 2);
+	vmm_suspend();
+	ck_assert_str_eq(fake_log(), line);
+	vmm_resume();
+	vmm_suspend();
+	ck_assert_str_eq(fake_log(), line);
+	ck_assert_int_eq(unit_term(unit_create(MIB, 1)), 0);
+	vmm_suspend();
+	ck_assert_str_eq(fake_log(), line);
+}
+END_TEST
+
 /* --- The dump --- */
 
 static struct {
@@ -1065,6 +1262,14 @@ unit_suite(void)
 	tcase_add_loop_test(tc, l2_eperm, 0, NREQUESTS);
 	tcase_add_loop_test(tc, l2_allowed, 0, NREQUESTS);
 	tcase_add_test(tc, l2_root_without_cap);
+	tcase_add_test(tc, l2_info);
+	tcase_add_loop_test(tc, l2_asked, 0, NREQUESTS);
+	tcase_add_loop_test(tc, states_requests, 0, NREQUESTS);
+	tcase_add_loop_test(tc, trace_done, 0, NREQUESTS);
+	tcase_add_loop_test(tc, trace_failed, 0, NREQUESTS);
+	tcase_add_test(tc, trace_failed_create);
+	tcase_add_loop_test(tc, trace_readonly, 0, NREQUESTS);
+	tcase_add_loop_test(tc, trace_none, 0, NREQUESTS);
 	tcase_add_test(tc, create_order);
 	tcase_add_test(tc, b1_vcpus);
 	tcase_add_test(tc, ids);
@@ -1088,6 +1293,7 @@ unit_suite(void)
 	tcase_add_test(life, client_exits);
 	tcase_add_test(life, c6_memlock);
 	tcase_add_test(life, suspend_ends_all);
+	tcase_add_test(life, suspend_log);
 	tcase_add_test(life, dump_all);
 	tcase_add_test(life, hotplug_without_vms);
 	tcase_add_test(life, hotplug_with_vms);

@@ -2,7 +2,7 @@
 /*
  * ioctl_all.c - the clauses about the ioctls, in the order they are run.
  */
-#include "ioctl_util.h"
+#include "ioctl_host.h"
 
 const struct clause *const ioctl_tables[] = {
 	ioctl_number,
@@ -20,5 +20,9 @@ const struct clause *const ioctl_tables[] = {
 	ioctl_run,
 	ioctl_race,
 	ioctl_many,
+	ioctl_users,
+	ioctl_memory,
+	ioctl_cpus,
+	ioctl_ldt,
 	NULL
 };

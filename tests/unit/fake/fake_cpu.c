@@ -204,6 +204,14 @@ fake_svm_set(uint32_t features, uint32_t nasids)
 	fake_cpuid_set(0x8000000a, 0, 1, nasids, 0, features);
 }
 
+/* The host's page tables have five levels, as far as this CPU knows. */
+void
+fake_la57(unsigned int cpu, bool on)
+{
+	cpus[cpu].regs.cr4 &= ~CR4_LA57_BIT;
+	cpus[cpu].regs.cr4 |= on ? CR4_LA57_BIT : 0;
+}
+
 /* A CPU, or a host, without XSAVE: only FXSAVE. */
 void
 fake_no_xsave(void)

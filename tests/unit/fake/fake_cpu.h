@@ -52,6 +52,7 @@ uint64_t fake_dr(unsigned int cpu, int n);
 uint64_t fake_cr4(unsigned int cpu);
 void	 fake_tsc_set(uint64_t);
 void	 fake_no_xsave(void);		/* before the driver attaches */
+void	 fake_la57(unsigned int cpu, bool on);	/* that, too */
 
 /* --- VMCB --- */
 

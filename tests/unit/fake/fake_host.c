@@ -512,6 +512,7 @@ void
 host_caller(struct host_caller *c)
 {
 	fake_assert_context("host_caller", true, false, false);
+	fake_self()->asked++;
 	*c = fake_self()->caller;
 }
 
@@ -560,10 +561,16 @@ host_bug(const char *file, int line, const char *what)
 	fake_die("%s:%d: %s", file, line, what);
 }
 
-/* The traces: how many, and what the last one of each said. */
+/*
+ * The traces: how many, and what the last one of each said. An entry is told
+ * before its exit, one of each, and both of the same VCPU.
+ */
 void
 host_trace_entry(uint32_t vm, uint32_t vcpu, uint64_t rip)
 {
+	fake_assert_context("host_trace_entry", false, true, false);
+	if (fake_trace.entries != fake_trace.exits)
+		fake_die("two entries and no exit between");
 	fake_trace.entries++;
 	fake_trace.vm = vm;
 	fake_trace.vcpu = vcpu;
@@ -574,9 +581,11 @@ void
 host_trace_exit(uint32_t vm, uint32_t vcpu, uint64_t rip, const char *kind,
     uint64_t code, const uint64_t info[2])
 {
+	fake_assert_context("host_trace_exit", false, true, false);
+	if (++fake_trace.exits != fake_trace.entries)
+		fake_die("exit without an entry before");
 	if (vm != fake_trace.vm || vcpu != fake_trace.vcpu)
 		fake_die("exit of another VCPU than the one entered");
-	fake_trace.exits++;
 	fake_trace.exit_rip = rip;
 	fake_trace.kind = kind;
 	fake_trace.code = code;
@@ -587,6 +596,7 @@ host_trace_exit(uint32_t vm, uint32_t vcpu, uint64_t rip, const char *kind,
 void
 host_trace_ioctl(uint32_t nr, uint32_t vm, int error)
 {
+	fake_assert_context("host_trace_ioctl", true, false, false);
 	fake_trace.ioctls++;
 	fake_trace.nr = nr;
 	fake_trace.ioctl_vm = vm;

@@ -91,6 +91,7 @@ struct fake_thread {
 	unsigned int		 yields;
 	struct host_as		*as;
 	struct host_caller	 caller;
+	unsigned int		 asked;		/* calls of host_caller */
 };
 struct fake_thread *fake_self(void);
 void	 fake_assert_context(const char *what, bool s, bool e, bool c);

@@ -15,6 +15,8 @@ struct fake_table {
 	uint32_t	limit;
 };
 
+#define CR4_LA57_BIT		0x1000ULL
+
 struct fake_regs {
 	uint64_t		cr0, cr2, cr3, cr4;
 	uint16_t		sel[VCPU_REGS_NSREGS];

@@ -208,8 +208,10 @@ fake_msr_exits(const struct fake_guest *g, uint32_t msr, bool write)
 /* --- Nested paging --- */
 
 /*
- * Walks the nested tables as the CPU does. A table page that is not the
- * driver's, a reserved bit or a leaf on a freed page ends the test.
+ * Walks the nested tables as the CPU does, with five levels if the host's own
+ * have them. A table page that is not the driver's, a reserved bit or a leaf
+ * on a freed page ends the test.
+ *	APM Vol. 2 15.25.3 "Enabling Nested Paging"
  */
 bool
 fake_walk(uint64_t n_cr3, uint64_t gpa, uint64_t *hpa, int *rights,
@@ -220,7 +222,8 @@ fake_walk(uint64_t n_cr3, uint64_t gpa, uint64_t *hpa, int *rights,
 
 	if (fake_is_vmx())
 		return (fake_ept_walk(n_cr3, gpa, hpa, rights, leaf));
-	for (level = 3; level >= 0; level--) {
+	level = (fake_cr4(host_cpu_self()) & CR4_LA57_BIT) != 0 ? 4 : 3;
+	for (; level >= 0; level--) {
 		if (!fake_kernel_range(table, PAGE_SIZE_4K))
 			fake_die("nested table at %#llx",
 			    (unsigned long long)table);
@@ -229,7 +232,7 @@ fake_walk(uint64_t n_cr3, uint64_t gpa, uint64_t *hpa, int *rights,
 		if ((e & PTE_P) == 0)
 			return (false);
 		if ((e & PTE_RESERVED) != 0 ||
-		    ((e & PTE_PS) != 0 && level == 3))
+		    ((e & PTE_PS) != 0 && level >= 3))
 			fake_die("nested entry %#llx: reserved bits",
 			    (unsigned long long)e);
 		if ((e & PTE_U) == 0)

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define host_load_selector(sreg, sel) insn_load_selector(sreg, sel)
+
 struct fake_thread;
 
 struct host_mutex {
