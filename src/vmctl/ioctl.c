@@ -43,6 +43,10 @@ result(const char *name, int error)
 		    "memory in one page, at a multiple of 16, plus 1" },
 		{ "WRITEREGS", EINVAL, "the register cannot hold that value" },
 		{ "CREATE", EINVAL, "memory is 1 to 3840 MiB, VCPUs 1 to 64" },
+		{ "CREATE", EBUSY, "another hypervisor has the CPUs: end its "
+		    "VMs, or unload it" },
+		{ "CREATE", EIO, "a CPU does not start virtualization; the "
+		    "host's log says which" },
 		{ NULL, ENOENT, "no such VM or VCPU; `info' lists them" },
 		{ NULL, EBUSY, "the VCPU runs or was ended; `info' shows its "
 		    "state, `create' makes another VM" },

@@ -235,6 +235,18 @@ def test_module_refuses(model, said):
     assert "ls: /dev/vmm: No such file" in result.log
 
 
+def test_host_with_five_levels_of_paging():
+    """SVM walks nested tables with as many levels as the host's own."""
+    backend = dataclasses.replace(LINUX, model=LINUX.model + ",+la57",
+                                  cpus=1, count=True)
+    job = emu.Job(BUILD, ["sh", "-c", "grep -c la57 /proc/cpuinfo; "
+                          "vmctl tour | tail -n 1; conform --limit 60 "
+                          "--only '6.*' --only 'F20*' --only 'F23*'"])
+    result = emu.run(backend, job, 200)
+    assert result.status == 0, f"{result.why}\n{result.tail()}"
+    assert re.search(rf"^1\n{TOUR_OK}$", result.log, re.M), result.tail()
+
+
 # A process counts beside nothing, another process, and a guest that neither
 # halts nor lets interrupts in; all on the one CPU.
 SHARE = """\
