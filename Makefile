@@ -47,6 +47,7 @@ JOBS	= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 LOCKED	= mkdir -p $(BUILD) && flock $(BUILD)/.lock $(MAKE) -s \
 	  --no-print-directory $(JOBS)
 DEPS	= mkdir -p $(BUILD) && flock $(BUILD)/.deps tools/deps.sh install
+LINUX_STRICT := LINUX_FLAGS='W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror'
 # The kernel that the Linux host is tested with. After it make is called anew,
 # and so knows its version.
 KERNEL	= mkdir -p $(BUILD) && flock $(BUILD)/.deps tools/kernel.sh fetch
@@ -105,10 +106,13 @@ linux: ## boots Linux with the module and a shell; CPU=intel: in Bochs
 
 .PHONY: compile
 compile: ## the module for newer kernels and other configurations too
+	@$(DEPS) lint
 	@for f in rt-amd64 backports; do \
-	    $(KERNEL) $$f $(BUILD)/kernel/$$f && $(LOCKED) CI=true FLAVOR=$$f \
-	    module && echo "compile: linux $$(cat $(BUILD)/kernel/$$f/kver)" || \
-	    exit; done
+	    $(KERNEL) $$f $(BUILD)/kernel/$$f || { \
+	    echo "compile: no $$f to be had here"; continue; }; \
+	    $(LOCKED) BUILD=$(BUILD)/lint/$$f CI=true module \
+	    KVER=$$(cat $(BUILD)/kernel/$$f/kver) $(LINUX_STRICT) && \
+	    echo "compile: Linux $$(cat $(BUILD)/kernel/$$f/kver)" || exit; done
 
 # The kernel that runs here, unless KVER=version was said.
 RUNNING	= $(if $(filter command%,$(origin KVER)),$(KVER),$(shell uname -r))
@@ -186,8 +190,7 @@ lint: ## layout, warnings of gcc and clang, shellcheck, the project's rules
 	+@$(LOCKED) BUILD=$(BUILD)/lint/clang CI=true CC=clang \
 	    unit_SANITIZE=-O1 metal unit-build
 	+@$(LOCKED) BUILD=$(BUILD)/lint/linux CI=true module \
-	    KVER=$$(cat $(LINUX_KERNEL)/kver) \
-	    LINUX_FLAGS='W=1 C=2 CF=-Wsparse-error KCFLAGS=-Werror'
+	    KVER=$$(cat $(LINUX_KERNEL)/kver) $(LINUX_STRICT)
 	@echo "lint: gcc and clang have nothing to say"
 
 .PHONY: size

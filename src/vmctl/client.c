@@ -552,3 +552,34 @@ client_done(const struct client_vm *v)
 
 	return (is_report(v, GUEST_DONE, &data) && data == (uint32_t)v->nonce);
 }
+
+/* TSC ticks of 2 * n + c instructions, the least of some attempts. */
+static uint64_t
+time_loop(uint64_t n)
+{
+	uint64_t i, least = UINT64_MAX, start, ticks;
+	int attempt;
+
+	for (attempt = 0; attempt < 8; attempt++) {
+		i = n;
+		start = client_tsc();
+		__asm__ volatile("1: decq %0; jnz 1b" : "+r" (i) : : "cc");
+		ticks = client_tsc() - start;
+		if (ticks < least)
+			least = ticks;
+	}
+	return (least);
+}
+
+/*
+ * Whether a tick is an instruction, as on an emulator that counts them: then
+ * 200 more instructions take exactly 200 more, and 600 more 600. Few, so that
+ * some attempts are not interrupted.
+ */
+bool
+client_ticks_are_instructions(void)
+{
+	uint64_t a = time_loop(100), b = time_loop(200), c = time_loop(500);
+
+	return (b - a == 200 && c - b == 600);
+}

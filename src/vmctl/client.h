@@ -109,4 +109,21 @@ int	client_run_guest(struct client_vm *, uint32_t *vals, size_t max,
 	    size_t *n);
 bool	client_done(const struct client_vm *);
 
+/*
+ * tsc: the TSC, with all before it done and nothing behind it begun.
+ * ticks_are_instructions: whether its unit is one instruction, as on an
+ *	emulator that counts them.
+ */
+static inline uint64_t
+client_tsc(void)
+{
+	uint32_t a, d;
+
+	__asm__ volatile("lfence; rdtsc; lfence" : "=a" (a), "=d" (d) : :
+	    "memory");
+	return ((uint64_t)d << 32 | a);
+}
+
+bool	client_ticks_are_instructions(void);
+
 #endif /* CLIENT_H */

@@ -39,9 +39,9 @@
 
 /* One ioctl; what it costs is kept when it is the row's. */
 #define TIMED(t, what, call) do {					\
-	uint64_t start_ = tour_tsc(), end_;				\
+	uint64_t start_ = client_tsc(), end_;				\
 	int error_ = (call);						\
-	end_ = tour_tsc();						\
+	end_ = client_tsc();						\
 	if (strcmp(what, (t)->row->name) == 0)				\
 		(t)->ticks = end_ - start_;				\
 	TRY(failed(t, what, error_));					\
@@ -93,7 +93,7 @@ run(struct tour *t, uint16_t irq)
 {
 	if (t->first_run == 0) {
 		t->first_ns = tour_ns();
-		t->first_run = tour_tsc();
+		t->first_run = client_tsc();
 	}
 	TIMED(t, "RUN", client_run(&t->v, irq));
 	count_exit(t);
@@ -298,10 +298,10 @@ interrupt(struct tour *t, bool intr)
 	atomic_store(&t->run_ended, false);
 	TRY(failed(t, "thread", pthread_create(&thread, NULL, runner, t)));
 	wait_run(t, true);
-	start = tour_tsc();
+	start = client_tsc();
 	error = intr ? client_ioc_intr(t->fd, t->v.id, 0, 1) :
 	    client_ioc_term(t->fd, t->v.id);
-	t->ticks = tour_tsc() - start;
+	t->ticks = client_tsc() - start;
 	ended = wait_run(t, false);
 	if (!ended) {
 		client_ioc_term(t->fd, t->v.id);

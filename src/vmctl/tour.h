@@ -67,17 +67,6 @@ TOUR_GUEST(tour_out);
 
 const char *tour_cost(struct tour *, bool, uint64_t *);
 
-/* The time-stamp counter; no earlier or later instruction crosses it. */
-static inline uint64_t
-tour_tsc(void)
-{
-	uint32_t a, d;
-
-	__asm__ volatile("lfence; rdtsc; lfence" : "=a" (a), "=d" (d) : :
-	    "memory");
-	return ((uint64_t)d << 32 | a);
-}
-
 /* The host's own clock, in nanoseconds. */
 static inline uint64_t
 tour_ns(void)

@@ -28,37 +28,6 @@ cpu_name(char name[49])
 	return (name + strspn(name, " "));
 }
 
-/* TSC ticks of 2 * n + c instructions, the least of some attempts. */
-static uint64_t
-time_loop(uint64_t n)
-{
-	uint64_t i, least = UINT64_MAX, start, ticks;
-	int attempt;
-
-	for (attempt = 0; attempt < 8; attempt++) {
-		i = n;
-		start = tour_tsc();
-		__asm__ volatile("1: decq %0; jnz 1b" : "+r" (i) : : "cc");
-		ticks = tour_tsc() - start;
-		if (ticks < least)
-			least = ticks;
-	}
-	return (least);
-}
-
-/*
- * Whether a tick is an instruction, as on an emulator that counts them: then
- * 200 more instructions take exactly 200 more, and 600 more 600. Few, so that
- * some attempts are not interrupted.
- */
-static bool
-ticks_are_instructions(void)
-{
-	uint64_t a = time_loop(100), b = time_loop(200), c = time_loop(500);
-
-	return (b - a == 200 && c - b == 600);
-}
-
 /* "7b IO x4, 78 HLT x1" */
 static void
 list_exits(const struct tour *t, char *buf, size_t len)
@@ -151,7 +120,7 @@ banner(void)
 	printf("CPU    %s, %s\n", cpu_name(name), client_is_svm() ?
 	    "AMD SVM with nested paging" : "Intel VMX with EPT");
 	printf("ticks  of the TSC, for that ioctl alone; %s\n",
-	    ticks_are_instructions() ? "here one is one instruction" :
+	    client_ticks_are_instructions() ? "here one is one instruction" :
 	    "here they are time, not instructions");
 	printf("nonce  the guest found it in its memory and handed it back\n");
 	printf("\nnr %-13s %-40s %11s %8s\n", "ioctl",
@@ -166,7 +135,7 @@ int
 tour_main(int argc, char **argv)
 {
 	static struct tour t;
-	uint32_t nonce = tour_tsc() * 0x9e3779b1;
+	uint32_t nonce = client_tsc() * 0x9e3779b1;
 	bool figures;
 	char *end;
 	int i, ok = 0;

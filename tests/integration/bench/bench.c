@@ -22,33 +22,6 @@ enum { VMM, KVM, SIDES };
 static const struct bench_side *const sides[SIDES] = { &bench_vmm, &bench_kvm };
 static struct bench_stat stats[BENCH_ROWS][SIDES];
 
-/* Ticks of 2 * n + c instructions, the least of some attempts. */
-static uint64_t
-time_loop(uint64_t n)
-{
-	uint64_t i, least = UINT64_MAX, start, ticks;
-	int attempt;
-
-	for (attempt = 0; attempt < 8; attempt++) {
-		i = n;
-		start = bench_tsc();
-		__asm__ volatile("1: decq %0; jnz 1b" : "+r" (i) : : "cc");
-		ticks = bench_tsc() - start;
-		if (ticks < least)
-			least = ticks;
-	}
-	return (least);
-}
-
-/* Whether 200 more instructions take exactly 200 ticks more, 600 more 600. */
-static bool
-ticks_are_instructions(void)
-{
-	uint64_t a = time_loop(100), b = time_loop(200), c = time_loop(500);
-
-	return (b - a == 200 && c - b == 600);
-}
-
 /* All rows of one side. Returns false, having said why, if it is not here. */
 static bool
 measure(int side, int rounds)
@@ -158,7 +131,7 @@ main(int argc, char **argv)
 	CPU_SET(0, &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 
-	instructions = ticks_are_instructions();
+	instructions = client_ticks_are_instructions();
 	vmm = measure(VMM, rounds);
 	if (kvm)
 		measure(KVM, rounds);

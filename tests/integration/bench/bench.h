@@ -94,16 +94,5 @@ BENCH_GUEST(bench_hlt);
 BENCH_GUEST(bench_cpuid);
 BENCH_GUEST(bench_touch);
 
-/* The time-stamp counter; no earlier or later instruction crosses it. */
-static inline uint64_t
-bench_tsc(void)
-{
-	uint32_t a, d;
-
-	__asm__ volatile("lfence; rdtsc; lfence" : "=a" (a), "=d" (d) : :
-	    "memory");
-	return ((uint64_t)d << 32 | a);
-}
-
 #endif /* __ASSEMBLER__ */
 #endif /* BENCH_H */

@@ -79,7 +79,7 @@ make_memory(const struct bench_side *s, const struct bench_row *row,
 		err(1, "mmap");
 	vm->v.mem = vm->map + -(uintptr_t)vm->map % HUGE_PAGE;
 	vm->v.size = MEMORY;
-	vm->v.nonce = bench_tsc() * 0x9e3779b97f4a7c15UL >> 32;
+	vm->v.nonce = client_tsc() * 0x9e3779b97f4a7c15UL >> 32;
 	touched = vm->v.mem + BENCH_FIRST;
 	if (mmap(touched, TOUCHED, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 	    MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
@@ -116,11 +116,11 @@ static uint64_t
 run(const struct bench_side *s, const struct bench_row *row,
     struct bench_vm *vm, uint32_t sum)
 {
-	uint64_t start = bench_tsc(), ticks;
+	uint64_t start = client_tsc(), ticks;
 	uint32_t seen = 0;
 	int error = s->run(vm);
 
-	ticks = bench_tsc() - start;
+	ticks = client_tsc() - start;
 	need(s, "run", error);
 	if (s->exit(vm, &seen) != row->exit)
 		errx(1, "%s: %s: the guest came back in another way", s->name,
@@ -218,11 +218,11 @@ cpu_ns(void)
 static double
 ticks_per_ns(void)
 {
-	uint64_t i, ns = cpu_ns(), start = bench_tsc();
+	uint64_t i, ns = cpu_ns(), start = client_tsc();
 
 	for (i = 0; i < 500000; i++)
 		__asm__ volatile("");
-	return ((double)(bench_tsc() - start) / (cpu_ns() - ns));
+	return ((double)(client_tsc() - start) / (cpu_ns() - ns));
 }
 
 /*
