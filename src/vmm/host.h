@@ -132,7 +132,7 @@ void	 host_yield(void);					/* S */
  *	thread had there. A client can have made the descriptor invalid since;
  *	then null. A host whose clients cannot needs none of its own.
  * restore: after a VM exit, puts back what the CPU does not restore by
- *	itself (VMX: TSS limit, GDT and IDT limits, DEBUGCTL). Before the
+ *	itself (VMX: TSS limit, GDT and IDT limits). Before the
  *	guest's exit is looked at.
  */
 void	 host_fpu_begin(void);					/* E */
