@@ -23,6 +23,6 @@ const struct clause *const ioctl_tables[] = {
 	ioctl_users,
 	ioctl_memory,
 	ioctl_cpus,
-	ioctl_ldt,
+	ioctl_thread,
 	NULL
 };

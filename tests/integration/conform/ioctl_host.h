@@ -47,6 +47,6 @@ uint64_t file_number(const char *path, const char *word);
 int	file_write(const char *path, const char *text);
 
 extern const struct clause ioctl_users[], ioctl_memory[], ioctl_cpus[];
-extern const struct clause ioctl_ldt[];
+extern const struct clause ioctl_thread[];
 
 #endif /* IOCTL_HOST_H */
