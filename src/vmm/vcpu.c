@@ -443,17 +443,18 @@ vcpu_loop(struct vcpu *v, uint16_t *reason)
 static int
 vcpu_run_input(struct vcpu *v, const struct vm_run_params *vrp)
 {
-	uint64_t *rax = &v->gpr[VCPU_REGS_RAX];
-	uint32_t data;
-	uint8_t irq = (uint8_t)vrp->vrp_irq;
+	uint64_t from = (uintptr_t)vrp->vrp_exit;
+	uint8_t irq = (uint8_t)vrp->vrp_irq, last;
+	struct vm_exit_inout vei;
 
 	if (vrp->vrp_continue != 0) {
-		if (host_copyin((uintptr_t)vrp->vrp_exit, &v->exit,
-		    sizeof(v->exit)) != 0)
+		/* All of it has to be there; this much of it is looked at. */
+		if (host_copyin(from, &vei, sizeof(vei)) != 0 ||
+		    host_copyin(from + sizeof(v->exit) - 1, &last, 1) != 0)
 			return (EFAULT);
-		data = v->exit.vei.vei_data;
-		if (v->exit.vei.vei_dir == VEI_DIR_IN)
-			exit_io_merge(rax, v->in_pending, data);
+		if (vei.vei_dir == VEI_DIR_IN)
+			exit_io_merge(&v->gpr[VCPU_REGS_RAX], v->in_pending,
+			    vei.vei_data);
 	}
 	v->in_pending = 0;
 	v->irq0 = false;
