@@ -3,12 +3,13 @@
  * stress.c - options, threads, and the guard that pokes and watches them.
  *
  *	stress [--seed N] [--threads N] [--vms N] [--ops N] [--kill N]
- *	    [--limit SECONDS]
+ *	    [--limit SECONDS] [--slow N]
  *
  * Without --kill: one storm of --ops operations, then the proof that it left
  * nothing. With --kill: N short storms, each in a process that is killed in
  * the middle of it, and the same proof. On metal, which has 64 MiB, the storm
- * has to be smaller: --threads 24 --vms 6 --ops 20000.
+ * has to be smaller: --threads 24 --vms 6 --ops 20000. --slow: the guard
+ * leaves threads in RUN N times as long.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -35,7 +36,7 @@ uint64_t seed = 1;
 atomic_uint_fast64_t guard_tick;
 bool on_metal;
 
-static unsigned int threads = 64, vms = 16, kills, limit_s;
+static unsigned int threads = 64, vms = 16, kills, limit_s, slowness = 1;
 static uint64_t ops = 1000000;
 
 static int files[FILES];
@@ -122,7 +123,7 @@ guard_main(void *arg)
 		now = atomic_fetch_add(&guard_tick, 1) + 1;
 		for (i = 0; i < nworkers; i++) {
 			w = &workers[i];
-			patience = w->patience;
+			patience = w->patience * slowness;
 			if (w->ioc == RUN && patience != 0 &&
 			    now - w->since >= patience)
 				pthread_kill(w->thread, SIGUSR1);
@@ -357,8 +358,8 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: stress [--seed N] [--threads 1-%d] "
-	    "[--vms 1-%d] [--ops N] [--kill N] [--limit SECONDS]\n",
-	    MAX_THREADS, MAX_VMS);
+	    "[--vms 1-%d] [--ops N] [--kill N] [--limit SECONDS] "
+	    "[--slow 1-100]\n", MAX_THREADS, MAX_VMS);
 	exit(2);
 }
 
@@ -392,6 +393,8 @@ parse(char **argv)
 			ops = number(argv[1], 1, UINT64_MAX / 1000000);
 		else if (strcmp(*argv, "--kill") == 0)
 			kills = number(argv[1], 1, 1000000);
+		else if (strcmp(*argv, "--slow") == 0)
+			slowness = (unsigned int)number(argv[1], 1, 100);
 		else if (strcmp(*argv, "--limit") == 0)
 			limit_s = number(argv[1], 1, 1000000);
 		else
