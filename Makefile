@@ -146,7 +146,7 @@ bench: ## what exits cost beside KVM, in instructions, on both vendors' CPUs
 	@$(PYTHON) tools/bench.py --svm $(BUILD)/bench-svm.log \
 	    --vmx $(BUILD)/bench-vmx.log --json $(BUILD)/bench.json
 
-# FLAVOR=rt-amd64 wants STRESS='--slow 10': under RT the guard is never late, and
+# FLAVOR=rt-amd64 wants STRESS='--slow 10': under RT the guard is not late, and
 # takes threads out of RUN before others have met them there.
 KILLS	?= 1000
 

@@ -48,7 +48,8 @@ LEFT_OUT = {"metal-svm-bochs": [
 
 # The clauses of these files want processes, users, CPUs or an LDT, which metal
 # does not have. They run on Linux, on both vendors' CPUs.
-LINUX_ONLY = ["ioctl_users.c", "ioctl_memory.c", "ioctl_cpus.c", "ioctl_thread.c"]
+LINUX_ONLY = ["ioctl_users.c", "ioctl_memory.c", "ioctl_cpus.c",
+              "ioctl_thread.c"]
 
 
 def linux_only():
