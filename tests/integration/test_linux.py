@@ -219,6 +219,18 @@ def test_kill(sections):
     assert last(sections["kill"]) == "stress: ok", sections["kill"]
 
 
+def test_stress_on_vmx():
+    """A VMCS is a CPU's own, and Bochs has two CPUs to get that wrong."""
+    job = emu.Job(BUILD, ["sh", "-c", "stress --seed 7 --ops 3000 --threads 12"
+                          " --vms 4 --slow 4 --limit 3000 && "
+                          "stress --seed 8 --kill 8 --limit 3000 && "
+                          "rmmod vmm && echo gone"])
+    result = emu.run(emu.BACKENDS["linux-vmx"], job, 400)
+    assert result.status == 0, f"{result.why}\n{result.tail()}"
+    assert result.log.count("\nstress: ok\n") == 2 and "\ngone\n" in \
+        result.log, result.tail()
+
+
 @pytest.mark.parametrize("model,said", [
     ("qemu64", "SVM without nested paging (RVI): not supported"),
     ("Haswell", "the CPU has neither SVM nor VMX"),
