@@ -3,10 +3,9 @@
  * main.c - the module: /dev/vmm, CPUs that come and go, sleep, and the views
  * in debugfs. The driver is src/vmm, the same source as on every host.
  */
-#include <linux/compat.h>
-#include <linux/delay.h>
 #include <linux/cpuhotplug.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/irqflags.h>
 #include <linux/miscdevice.h>
@@ -179,7 +178,7 @@ DEFINE_SHOW_ATTRIBUTE(vcpus);
 static void
 vmm_module_exit(void)
 {
-	if (dev_misc.this_device != NULL)
+	if (!IS_ERR_OR_NULL(dev_misc.this_device))
 		misc_deregister(&dev_misc);
 	debugfs_remove(views);
 	if (!IS_ERR_OR_NULL(sleep_device)) {
