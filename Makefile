@@ -11,7 +11,8 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-BUILD	?= build
+# DEBUG=1: the driver judges every entry by the manual's rules (src/vmm/vmm.h).
+BUILD	?= build$(if $(DEBUG),/debug)
 ifeq ($(origin CC),default)
 CC	:= gcc
 endif
@@ -26,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	    -Wvla $(if $(filter true 1,$(CI)),-Werror) \
 	    $(if $(findstring clang,$(CC)),-Wno-unused-command-line-argument)
-CFLAGS_COMMON ?= -O2 -g $(WARNINGS)
+CFLAGS_COMMON ?= -O2 -g $(WARNINGS) $(if $(DEBUG),-DCHECK_ENTRIES=1)
 
 -include src/host/metal/metal.mk
 -include guests/guests.mk

@@ -601,11 +601,36 @@ exit_dispatch(struct vcpu *v, struct vmexit *x)
 	case VMEXIT_SHUTDOWN:
 		return (EXIT_USER);
 	case VMEXIT_ENTRY_FAILED:
-		hv->explain(v, x);
+		if (!CHECK_ENTRIES)	/* else it was, before it */
+			(void)hv->check(v, false, &v->broken);
+		exit_explain(v, "entry");
 		return (EINVAL);
 	default:		/* VMEXIT_TASK_SWITCH, VMEXIT_UNKNOWN */
 		return (EINVAL);
 	}
+}
+
+const char *const vmexit_name[VMEXIT_NKINDS] = {
+#define K(name)	#name,
+	VMEXIT_KINDS(K)
+#undef K
+};
+
+/* Say which of the manual's rules v->broken is, and what keeps it. */
+void
+exit_explain(struct vcpu *v, const char *what)
+{
+	const struct entry_rule *r = v->broken.rule;
+
+	if (r == NULL) {
+		vmm_log("vm %u vcpu %u: %s refused; no rule that the driver "
+		    "knows is broken", v->vm->id, v->id, what);
+		return;
+	}
+	vmm_log("vm %u vcpu %u: %s refused by rule %s: %s is %#llx", v->vm->id,
+	    v->id, what, r->id, r->field, (unsigned long long)v->broken.value);
+	vmm_log("  allowed: %s", r->allowed);
+	vmm_log("  %s", r->section);
 }
 
 /* Log once why a VCPU ends, with its registers. */

@@ -30,6 +30,10 @@
 #define ORDER_2M	9
 #define ORDER_1G	18
 
+/* Where a view puts a line. */
+typedef void vmm_put(void *arg, const char *name, const char *text,
+    uint64_t value);
+
 /*
  * --- Down: the driver calls the host. ---
  */
@@ -207,11 +211,10 @@ void	 host_bug(const char *file, int line, const char *what);	/* A */
  * suspend/resume: context S, no client thread runs in between. Every VM
  *	loses its CPU state: suspend ends all VMs.
  * visit: calls fn for each live VM; context S.
- * stat: what there is, for the same: each VM, its pages, and how often each
- *	VCPU left its guest for which reason. Context S.
- * dump: what the CPU holds of each VCPU, for debug views: put(arg, name,
- *	value), beginning with "vm" and "vcpu" and their ids. One that runs
- *	has only these two and "running". Context S.
+ * view: one of the lists below, for debuggers, of every VM, newest first:
+ *	put(arg, name, text, value) for each of its lines, name and text or,
+ *	where text is NULL, name and value. "vm" and "vcpu" begin what is of
+ *	one. It may sleep in put(). Context S.
  */
 struct vmm_file;
 struct vm;
@@ -225,7 +228,20 @@ void	 vmm_cpu_offline(unsigned int cpu);
 void	 vmm_suspend(void);
 void	 vmm_resume(void);
 void	 vmm_visit(void (*)(struct vm *, void *), void *);
-void	 vmm_stat(void (*put)(void *, const char *, uint64_t), void *);
-void	 vmm_dump(void (*put)(void *, const char *, uint64_t), void *);
+
+/* name, what it tells. Numbers are for people in vms, and in hex elsewhere. */
+#define VMM_VIEWS(V)							\
+	V(vms)		/* pages, and how often VCPUs exited for what */ \
+	V(vcpus)	/* what the CPU holds of those that do not run */ \
+	V(trace)	/* the last exits and requests (trace.c) */	\
+	V(explain)	/* the rule that a refused entry broke */
+enum {
+#define V(name)	VMM_VIEW_##name,
+	VMM_VIEWS(V)
+#undef V
+	VMM_NVIEWS,
+};
+extern const char *const vmm_views[VMM_NVIEWS];		/* their names */
+void	 vmm_view(unsigned int, vmm_put *, void *arg);
 
 #endif /* VMM_HOST_H */

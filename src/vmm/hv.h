@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host.h"
 #include "vmmvar.h"
 
 struct npt_format;
@@ -103,6 +104,26 @@ struct vmexit_reg {
 	uint8_t		gpr;		/* index of vrs_gprs[] */
 	uint16_t	value;		/* LMSW */
 };
+
+/*
+ * One of the manual's checks on VM entry: a row of svm_rules.def or
+ * vmx_rules.def, which have them in the manual's order.
+ */
+struct entry_rule {
+	const char	*id;
+	const char	*section;	/* of the manual, with its title */
+	const char	*field;		/* as the dump names it */
+	const char	*allowed;	/* what it may be, and so the remedy */
+};
+
+/* A rule that a state breaks, or NULL, and what the field was found to be. */
+struct entry_broken {
+	const struct entry_rule	*rule;
+	uint64_t	 value;
+};
+
+/* Whose part of the control structure a rule is about. */
+enum entry_part { ENTRY_CTL, ENTRY_HOST, ENTRY_GUEST };
 
 struct vmexit {
 	enum vmexit_kind kind;
@@ -203,13 +224,14 @@ struct hv_ops {
 	void	(*run)(struct vcpu *, struct vmexit *);
 
 	/*
-	 * explain: logs why the CPU refused the guest's state. S
-	 * dump: put(arg, name, value) for what the control structure holds.
+	 * check: the first rule that the coming entry breaks, into *broken; of
+	 *	an entry just refused, that one's. guest_only: none about
+	 *	controls and host state. False: none that the driver knows.
 	 *	The VCPU is not running. S
+	 * dump: what the control structure holds. The VCPU is not running. S
 	 */
-	void	(*explain)(struct vcpu *, const struct vmexit *);
-	void	(*dump)(struct vcpu *, void (*put)(void *, const char *,
-		    uint64_t), void *arg);
+	bool	(*check)(struct vcpu *, bool guest_only, struct entry_broken *);
+	void	(*dump)(struct vcpu *, vmm_put *, void *arg);
 };
 
 extern const struct hv_ops svm_ops;

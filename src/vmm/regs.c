@@ -302,17 +302,10 @@ regs_read(struct vcpu *v, uint64_t mask, struct vcpu_reg_state *rs)
  * left out. New GPRs answer no IN (F7).
  *
  * Locks: vcpu.lock, the VCPU is STOPPED.
- * Returns:
- *	EINVAL	from regs_check(); nothing was changed
  */
-int
-regs_write(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
+void
+regs_store(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 {
-	int error;
-
-	error = regs_check(mask, rs);
-	if (error != 0)
-		return (error);
 	if ((mask & VM_RWREGS_GPRS) != 0) {
 		memcpy(v->gpr, rs->vrs_gprs, sizeof(v->gpr));
 		v->gpr[VCPU_REGS_RFLAGS] |= RFLAGS_MBS;
@@ -345,5 +338,22 @@ regs_write(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 		v->dirty |= DIRTY_CR;
 		hv->tlb_flush(v);
 	}
-	return (0);
+}
+
+/*
+ * WRITEREGS: regs_store(), once regs_check() has judged.
+ *
+ * Locks: vcpu.lock, the VCPU is STOPPED.
+ * Returns:
+ *	EINVAL	from regs_check(); nothing was changed
+ */
+int
+regs_write(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
+{
+	int error;
+
+	error = regs_check(mask, rs);
+	if (error == 0)
+		regs_store(v, mask, rs);
+	return (error);
 }

@@ -808,6 +808,8 @@ svm_run(struct vcpu *v, struct vmexit *x)
 
 	svm_load(v, s);
 	svm_choose_asid(s);
+	if (CHECK_ENTRIES && !svm_rules(b, false, &v->broken))
+		v->broken.rule = NULL;
 	svm_enter(s->vmcb_pa, svm_cpus[s->cpu].host_pa, v->gpr);
 
 	x->code = b->exitcode;
@@ -830,26 +832,21 @@ svm_run(struct vcpu *v, struct vmexit *x)
 }
 /* book: end */
 
-/* Say what the CPU was given. */
-static void
-svm_explain(struct vcpu *v, const struct vmexit *x)
+/* The rules judge what svm_load() makes of the registers. */
+static bool
+svm_check(struct vcpu *v, bool guest_only, struct entry_broken *broken)
 {
 	struct svm_vcpu *s = v->hv;
-	const struct vmcb *b = s->vmcb;
-	const struct vmcb_seg *seg = b->save.seg;
+	unsigned int dirty = v->dirty;
 
-	(void)x;
-	vmm_log("VMRUN refused: cs %04x/%03x ss %04x/%03x cr0 %llx cr3 %llx "
-	    "cr4 %llx efer %llx asid %u eventinj %llx", seg[VMCB_CS].sel,
-	    seg[VMCB_CS].attr, seg[VMCB_SS].sel, seg[VMCB_SS].attr,
-	    (unsigned long long)b->save.cr0, (unsigned long long)b->save.cr3,
-	    (unsigned long long)b->save.cr4, (unsigned long long)b->save.efer,
-	    b->asid, (unsigned long long)b->eventinj);
+	svm_load(v, s);
+	v->dirty = dirty;
+	return (svm_rules(s->vmcb, guest_only, broken));
 }
 
 /* The fields of the VMCB that tell an entry and its exit. */
 static void
-svm_dump(struct vcpu *v, void (*put)(void *, const char *, uint64_t), void *arg)
+svm_dump(struct vcpu *v, vmm_put *put, void *arg)
 {
 	struct svm_vcpu *s = v->hv;
 	const struct vmcb *b = s->vmcb;
@@ -871,7 +868,7 @@ svm_dump(struct vcpu *v, void (*put)(void *, const char *, uint64_t), void *arg)
 	size_t i;
 
 	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++)
-		put(arg, row[i].name, row[i].value);
+		put(arg, row[i].name, NULL, row[i].value);
 }
 
 const struct hv_ops svm_ops = {
@@ -899,6 +896,6 @@ const struct hv_ops svm_ops = {
 	.window		= svm_window,
 	.tlb_flush	= svm_tlb_flush,
 	.run		= svm_run,
-	.explain	= svm_explain,
+	.check		= svm_check,
 	.dump		= svm_dump,
 };

@@ -11,6 +11,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -208,6 +209,10 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
  * this CPU's page for the host's VMSAVE state. Interrupts are off.
  */
 void	svm_enter(uint64_t vmcb_pa, uint64_t host_pa, uint64_t *gpr);
+
+/* svm_check.c */
+struct entry_broken;
+bool	svm_rules(const struct vmcb *, bool guest_only, struct entry_broken *);
 
 #endif /* __ASSEMBLER__ */
 #endif /* VMM_SVM_H */

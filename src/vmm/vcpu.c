@@ -79,15 +79,20 @@ vcpu_create(struct vm *vm, uint32_t id, struct vcpu **vp)
 	v->fpu = host_page_alloc(0);
 	if (v->fpu == NULL)
 		goto fail_alloc;
+	v->trace = host_page_alloc(TRACE_ORDER);
+	if (v->trace == NULL)
+		goto fail_fpu;
 	error = hv->vcpu_init(v);
 	if (error != 0)
-		goto fail_fpu;
+		goto fail_trace;
 	hv->vcpu_reset(v);
 	fpu_reset(v);
 	host_mutex_init(&v->lock, "vcpu", RANK_VCPU);
 	*vp = v;
 	return (0);
 
+fail_trace:
+	host_page_free(v->trace, TRACE_ORDER);
 fail_fpu:
 	host_page_free(v->fpu, 0);
 fail_alloc:
@@ -117,8 +122,27 @@ vcpu_free(struct vcpu *v)
 	vcpu_detach(v);
 	hv->vcpu_free(v);
 	host_mutex_destroy(&v->lock);
+	host_page_free(v->trace, TRACE_ORDER);
 	host_page_free(v->fpu, 0);
 	host_free(v);
+}
+
+/* Could the CPU enter with these registers? The VCPU's own come back. */
+static bool
+vcpu_can_enter(struct vcpu *v, const struct vcpu_reg_state *rs)
+{
+	uint8_t in_pending = v->in_pending;
+	struct vcpu_reg_state old;
+	bool broken;
+
+	regs_read(v, VM_RWREGS_ALL, &old);
+	regs_store(v, VM_RWREGS_ALL, rs);
+	broken = hv->check(v, true, &v->broken);
+	regs_store(v, VM_RWREGS_ALL, &old);
+	v->in_pending = in_pending;
+	if (broken)
+		exit_explain(v, "RESETCPU");
+	return (!broken);
 }
 
 /*
@@ -135,8 +159,9 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 
 	/* Whatever was passed; 0 where there is no XSAVE. */
 	rs.vrs_crs[VCPU_REGS_XCR0] = fpu_xcr0 & XCR0_X87;
-	if (regs_check_state(&rs) != 0)
+	if (regs_check_state(&rs) != 0 || !vcpu_can_enter(v, &rs))
 		return (EIO);
+	memset(&v->broken, 0, sizeof(v->broken));
 	hv->vcpu_reset(v);
 	v->window = false;
 	memset(&v->event, 0, sizeof(v->event));
@@ -149,7 +174,7 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 	v->pat = PAT_RESET;
 	fpu_reset(v);
 	pvclock_reset(v);
-	HOST_ASSERT(regs_write(v, VM_RWREGS_ALL, &rs) == 0);
+	regs_store(v, VM_RWREGS_ALL, &rs);
 	hv->tlb_flush(v);
 	return (0);
 }
@@ -329,16 +354,9 @@ vcpu_deliver(struct vcpu *v)
 }
 /* book: end */
 
-static const char *const vmexit_name[VMEXIT_NKINDS] = {
-#define K(name)	#name,
-	VMEXIT_KINDS(K)
-#undef K
-};
-
 /* Tell what has made the VCPU leave its guest so far, and how often. */
 void
-vcpu_stat(struct vcpu *v, void (*put)(void *, const char *, uint64_t),
-    void *arg)
+vcpu_stat(struct vcpu *v, vmm_put *put, void *arg)
 {
 	uint64_t n;
 	int i;
@@ -346,7 +364,7 @@ vcpu_stat(struct vcpu *v, void (*put)(void *, const char *, uint64_t),
 	for (i = 0; i < VMEXIT_NKINDS; i++) {
 		n = ATOMIC_GET(&v->exits[i]);
 		if (n != 0)
-			put(arg, vmexit_name[i], n);
+			put(arg, vmexit_name[i], NULL, n);
 	}
 }
 
@@ -359,7 +377,7 @@ vcpu_stat(struct vcpu *v, void (*put)(void *, const char *, uint64_t),
 static bool
 vcpu_enter(struct vcpu *v, struct vmexit *x)
 {
-	uint64_t gen;
+	uint64_t gen, rip, begin;
 	bool dr;
 
 	for (;;) {
@@ -388,10 +406,17 @@ vcpu_enter(struct vcpu *v, struct vmexit *x)
 	fpu_enter(v);
 	dr = dr_enter(v);
 
-	host_trace_entry(v->vm->id, v->id, v->gpr[VCPU_REGS_RIP]);
+	rip = v->gpr[VCPU_REGS_RIP];
+	host_trace_entry(v->vm->id, v->id, rip);
+	begin = insn_rdtsc();
 	hv->run(v, x);
+	trace_exit(v, x, begin, rip);
 	v->event = x->lost;
 	v->exits[x->kind]++;
+	if (CHECK_ENTRIES && v->broken.rule != NULL &&
+	    x->kind != VMEXIT_ENTRY_FAILED)
+		vmm_log("vm %u vcpu %u: entered against rule %s", v->vm->id,
+		    v->id, v->broken.rule->id);
 	host_trace_exit(v->vm->id, v->id, v->gpr[VCPU_REGS_RIP],
 	    vmexit_name[x->kind], x->code, x->info);
 

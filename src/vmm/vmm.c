@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <insn.h>
+
 #include "vmm.h"
 
 /* An open file: only its identity counts. */
@@ -588,6 +590,7 @@ vmm_call(const struct vmm_request *r, struct vmm_file *file,
     const uint32_t id[2], void *arg)
 {
 	struct vmm_target t = { .file = file };
+	uint64_t begin = insn_rdtsc();
 	int error;
 
 	if (r->need == NOTHING)
@@ -597,6 +600,8 @@ vmm_call(const struct vmm_request *r, struct vmm_file *file,
 		return (error);
 	error = r->need == VM ? r->fn(&t, arg) :
 	    vmm_call_vcpu(r, &t, id[1], arg);
+	if (t.vcpu != NULL)
+		trace_ioctl(t.vcpu, r - vmm_requests, begin, error);
 	vm_put(t.vm);
 	return (error);
 }
@@ -810,68 +815,106 @@ vmm_visit(void (*fn)(struct vm *, void *), void *arg)
 	}
 }
 
-/* Where vmm_stat() and vmm_dump() put what they tell of a VM. */
-struct vmm_view {
-	void	(*put)(void *, const char *, uint64_t);
+/* A view under way. */
+struct vmm_viewing {
+	vmm_put	*put;
 	void	*arg;
 };
 
 static void
-vm_stat(struct vm *vm, void *arg)
+view_vms(struct vm *vm, void *arg)
 {
-	const struct vmm_view *d = arg;
+	const struct vmm_viewing *d = arg;
 	unsigned int i;
 
-	d->put(d->arg, "vm", vm->id);
-	d->put(d->arg, "pid", vm->pid);
-	d->put(d->arg, "uid", vm->uid);
-	d->put(d->arg, "pages", vm->pages);
+	d->put(d->arg, "vm", NULL, vm->id);
+	d->put(d->arg, "pid", NULL, vm->pid);
+	d->put(d->arg, "uid", NULL, vm->uid);
+	d->put(d->arg, "pages", NULL, vm->pages);
 	host_mutex_lock(&vm->lock);
-	d->put(d->arg, "pinned", vm->npt.pages);
-	d->put(d->arg, "tables", vm->npt.tables);
+	d->put(d->arg, "pinned", NULL, vm->npt.pages);
+	d->put(d->arg, "tables", NULL, vm->npt.tables);
 	host_mutex_unlock(&vm->lock);
 	for (i = 0; i < vm->ncpus; i++) {
-		d->put(d->arg, "vcpu", i);
-		d->put(d->arg, "state", ATOMIC_GET(&vm->vcpu[i]->state));
+		d->put(d->arg, "vcpu", NULL, i);
+		d->put(d->arg, "state", NULL, ATOMIC_GET(&vm->vcpu[i]->state));
 		vcpu_stat(vm->vcpu[i], d->put, d->arg);
 	}
 }
 
-/* Count what there is of every VM. */
-void
-vmm_stat(void (*put)(void *, const char *, uint64_t), void *arg)
-{
-	struct vmm_view d = { put, arg };
-
-	vmm_visit(vm_stat, &d);
-}
-
+/* One that runs has only "running". */
 static void
-vm_dump(struct vm *vm, void *arg)
+view_vcpus(struct vm *vm, void *arg)
 {
-	const struct vmm_view *d = arg;
+	const struct vmm_viewing *d = arg;
 	struct vcpu *v;
 	unsigned int i;
 
 	for (i = 0; i < vm->ncpus; i++) {
 		v = vm->vcpu[i];
-		d->put(d->arg, "vm", vm->id);
-		d->put(d->arg, "vcpu", i);
+		d->put(d->arg, "vm", NULL, vm->id);
+		d->put(d->arg, "vcpu", NULL, i);
 		host_mutex_lock(&v->lock);
 		if (v->state == VCPU_STATE_RUNNING ||
 		    v->state == VCPU_STATE_REQTERM)
-			d->put(d->arg, "running", 1);
+			d->put(d->arg, "running", NULL, 1);
 		else
 			hv->dump(v, d->put, d->arg);
 		host_mutex_unlock(&v->lock);
 	}
 }
 
-/* Show the control structure of every VCPU that does not run. */
-void
-vmm_dump(void (*put)(void *, const char *, uint64_t), void *arg)
+static void
+view_trace(struct vm *vm, void *arg)
 {
-	struct vmm_view d = { put, arg };
+	const struct vmm_viewing *d = arg;
+	unsigned int i;
 
-	vmm_visit(vm_dump, &d);
+	for (i = 0; i < vm->ncpus; i++) {
+		d->put(d->arg, "vm", NULL, vm->id);
+		d->put(d->arg, "vcpu", NULL, i);
+		trace_put(vm->vcpu[i], d->put, d->arg);
+	}
+}
+
+/* Only VCPUs that were refused an entry, or a RESETCPU. */
+static void
+view_explain(struct vm *vm, void *arg)
+{
+	const struct vmm_viewing *d = arg;
+	struct entry_broken b;
+	unsigned int i;
+
+	for (i = 0; i < vm->ncpus; i++) {
+		host_mutex_lock(&vm->vcpu[i]->lock);
+		b = vm->vcpu[i]->broken;
+		host_mutex_unlock(&vm->vcpu[i]->lock);
+		if (b.rule == NULL)
+			continue;
+		d->put(d->arg, "vm", NULL, vm->id);
+		d->put(d->arg, "vcpu", NULL, i);
+		d->put(d->arg, "rule", b.rule->id, 0);
+		d->put(d->arg, "field", b.rule->field, 0);
+		d->put(d->arg, "value", NULL, b.value);
+		d->put(d->arg, "allowed", b.rule->allowed, 0);
+		d->put(d->arg, "section", b.rule->section, 0);
+	}
+}
+
+#define V(name)	#name,
+const char *const vmm_views[VMM_NVIEWS] = { VMM_VIEWS(V) };
+#undef V
+
+/* Tell what view `n` has of every VM. */
+void
+vmm_view(unsigned int n, vmm_put *put, void *arg)
+{
+#define V(name)	view_##name,
+	static void (*const views[VMM_NVIEWS])(struct vm *, void *) = {
+		VMM_VIEWS(V)
+	};
+#undef V
+	struct vmm_viewing d = { put, arg };
+
+	vmm_visit(views[n], &d);
 }

@@ -225,6 +225,9 @@ struct vcpu {
 
 	uint64_t		 npt_gen;	/* of the last entry */
 	uint64_t		 exits[VMEXIT_NKINDS];	/* so far; atomic */
+	uint64_t		 traced;	/* records so far; atomic */
+	struct trace_record	*trace;
+	struct entry_broken	 broken;	/* by a refused entry */
 	struct {			/* gmem.c; the RUN thread's alone */
 		uint64_t	 gpa;	/* of a page, bit 0 set: valid */
 		char		*va;
@@ -264,8 +267,7 @@ void	 vcpu_free(struct vcpu *);
 int	 vcpu_reset(struct vcpu *, const struct vcpu_reg_state *);
 int	 vcpu_run(struct vcpu *, struct vm_run_params *);
 void	 vcpu_kick(struct vcpu *);
-void	 vcpu_stat(struct vcpu *, void (*put)(void *, const char *, uint64_t),
-	    void *arg);
+void	 vcpu_stat(struct vcpu *, vmm_put *, void *arg);
 void	 vcpu_skip(struct vcpu *, uint8_t len);
 void	 vcpu_exception(struct vcpu *, uint8_t vector, uint32_t error);
 void	 vcpu_fault(struct vcpu *, const struct hv_event *fault, uint64_t cr2);
@@ -276,10 +278,13 @@ int	 vcpu_cpl(const struct vcpu *, uint32_t ss_ar);
 
 /*
  * regs.c - groups of registers between struct vcpu and the interface.
- * regs_write judges as regs_check does. regs_check_state ignores XCR0.
+ * regs_write judges as regs_check does, regs_store does not judge.
+ * regs_check_state ignores XCR0.
  */
 void	 regs_read(struct vcpu *, uint64_t mask, struct vcpu_reg_state *);
 int	 regs_write(struct vcpu *, uint64_t mask,
+	    const struct vcpu_reg_state *);
+void	 regs_store(struct vcpu *, uint64_t mask,
 	    const struct vcpu_reg_state *);
 int	 regs_check(uint64_t mask, const struct vcpu_reg_state *);
 int	 regs_check_state(const struct vcpu_reg_state *);
@@ -297,8 +302,39 @@ void	 fpu_reset(struct vcpu *);
 void	 fpu_enter(struct vcpu *);
 void	 fpu_leave(struct vcpu *);
 
+/*
+ * trace.c - what happened to a VCPU last: a ring of records, always on, which
+ * a debugger reads in memory and a client as a view (decisions.md B3).
+ */
+#define TRACE_ORDER	1		/* pages of a ring */
+#define TRACE_RECORDS	((PAGE_SIZE_4K << TRACE_ORDER) / 64)
+
+struct trace_record {			/* 64 bytes */
+	uint64_t	nr;		/* counts from 1; 0: being written */
+	uint64_t	begin, end;	/* TSC around the guest, or the call */
+	uint64_t	rip[2];		/* at entry and at exit */
+	uint64_t	info[2];	/* EXITINFO1 and 2; qualification */
+	uint32_t	code;		/* of the exit; or the ioctl's number */
+	uint16_t	error;		/* of the ioctl */
+	uint8_t		type;		/* enum trace_type */
+	uint8_t		kind;		/* enum vmexit_kind */
+};
+enum trace_type { TRACE_EXIT, TRACE_IOCTL };
+
+void	 trace_exit(struct vcpu *, const struct vmexit *, uint64_t begin,
+	    uint64_t rip);
+void	 trace_ioctl(struct vcpu *, uint32_t nr, uint64_t begin, int error);
+void	 trace_put(struct vcpu *, vmm_put *, void *arg);
+
+/* A debug build judges every entry by the rules, not only those refused. */
+#ifndef CHECK_ENTRIES
+#define CHECK_ENTRIES	0
+#endif
+
 /* exit.c - one function per exit kind. */
+extern const char *const vmexit_name[VMEXIT_NKINDS];
 int	 exit_handle(struct vcpu *, struct vmexit *);
+void	 exit_explain(struct vcpu *, const char *what);
 void	 exit_io_merge(uint64_t *rax, uint8_t size, uint32_t data);
 
 /*

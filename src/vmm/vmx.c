@@ -747,7 +747,6 @@ vmx_load(struct vcpu *v, struct vmx_vcpu *s)
 	if ((v->dirty & DIRTY_DR) != 0)
 		vmcs_write(VMCS_GUEST_DR7, v->dr7);
 	v->dirty = 0;
-	insn_write_cr2(v->cr2);
 }
 
 /*
@@ -993,6 +992,9 @@ vmx_run(struct vcpu *v, struct vmexit *x)
 	vmx_choose_vpid(v, s);
 	vmx_host_save(&s->host);
 	vmx_load(v, s);
+	insn_write_cr2(v->cr2);
+	if (CHECK_ENTRIES && !vmx_rules(false, &v->broken))
+		v->broken.rule = NULL;
 	fail = vmx_enter(v->gpr, s->launched);
 
 	x->insn_len = 0;
@@ -1003,6 +1005,9 @@ vmx_run(struct vcpu *v, struct vmexit *x)
 		x->code = EXIT_REASON_FAILED;
 		x->info[0] = fail == VMX_FAIL_VALID ?
 		    vmcs_read(VMCS_INSN_ERROR) : 0;
+		vmm_log("VM entry failed: error %llu: %s",
+		    (unsigned long long)x->info[0],
+		    vmx_ctl_error_text(x->info[0]));
 		return;
 	}
 	vmx_host_restore(&s->host);
@@ -1024,36 +1029,28 @@ vmx_run(struct vcpu *v, struct vmexit *x)
 }
 /* book: end */
 
-/* Say what the CPU was given, and what it said. */
-static void
-vmx_explain_here(struct vcpu *v, void *arg)
-{
-	const struct vmexit *x = arg;
+struct vmx_checking {
+	bool			 guest_only, found;
+	struct entry_broken	*broken;
+};
 
-	(void)v;
-	if (x->code == EXIT_REASON_FAILED)
-		vmm_log("VM entry failed: error %llu: %s",
-		    (unsigned long long)x->info[0],
-		    vmx_ctl_error_text(x->info[0]));
-	vmm_log("VM entry refused: cs %04llx/%05llx ss %04llx/%05llx "
-	    "cr0 %llx cr3 %llx cr4 %llx efer %llx event %llx",
-	    (unsigned long long)vmcs_read(VMCS_GUEST_CS_SEL),
-	    (unsigned long long)vmcs_read(VMCS_GUEST_CS_AR),
-	    (unsigned long long)vmcs_read(VMCS_GUEST_SS_SEL),
-	    (unsigned long long)vmcs_read(VMCS_GUEST_SS_AR),
-	    (unsigned long long)vmcs_read(VMCS_GUEST_CR0),
-	    (unsigned long long)vmcs_read(VMCS_GUEST_CR3),
-	    (unsigned long long)vmcs_read(VMCS_GUEST_CR4),
-	    (unsigned long long)vmcs_read(VMCS_GUEST_EFER),
-	    (unsigned long long)vmcs_read(VMCS_ENTRY_EVENT));
+static void
+vmx_check_here(struct vcpu *v, void *arg)
+{
+	struct vmx_checking *c = arg;
+
+	vmx_load(v, v->hv);
+	c->found = vmx_rules(c->guest_only, c->broken);
 }
 
-static void
-vmx_explain(struct vcpu *v, const struct vmexit *x)
+/* The rules judge what vmx_load() makes of the registers. */
+static bool
+vmx_check(struct vcpu *v, bool guest_only, struct entry_broken *broken)
 {
-	struct vmexit copy = *x;
+	struct vmx_checking c = { guest_only, false, broken };
 
-	vmx_call(v, vmx_explain_here, &copy);
+	vmx_call(v, vmx_check_here, &c);
+	return (c.found);
 }
 
 static void
@@ -1065,12 +1062,12 @@ vmx_dump_here(struct vcpu *v, void *arg)
 
 /* Every field of the VMCS that this CPU has. */
 static void
-vmx_dump(struct vcpu *v, void (*put)(void *, const char *, uint64_t), void *arg)
+vmx_dump(struct vcpu *v, vmm_put *put, void *arg)
 {
 	struct vmx_vcpu *s = v->hv;
 	struct vmx_fields *f = host_alloc(sizeof(*f));
 
-	put(arg, "VMCS", s->vmcs_pa);
+	put(arg, "VMCS", NULL, s->vmcs_pa);
 	if (f == NULL)
 		return;
 	vmx_call(v, vmx_dump_here, f);
@@ -1104,6 +1101,6 @@ const struct hv_ops vmx_ops = {
 	.window		= vmx_window,
 	.tlb_flush	= vmx_tlb_flush,
 	.run		= vmx_run,
-	.explain	= vmx_explain,
+	.check		= vmx_check,
 	.dump		= vmx_dump,
 };

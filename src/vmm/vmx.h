@@ -180,8 +180,11 @@ int	vmx_ctl_probe(struct vmx_ctl *, const char **why);
 void	vmx_ctl_reset(void);
 const char *vmx_ctl_error_text(uint64_t error);
 void	vmx_ctl_read(struct vmx_fields *);
-void	vmx_ctl_put(const struct vmx_fields *,
-	    void (*put)(void *, const char *, uint64_t), void *);
+void	vmx_ctl_put(const struct vmx_fields *, vmm_put *, void *);
+
+/* vmx_check.c */
+struct entry_broken;
+bool	vmx_rules(bool guest_only, struct entry_broken *);
 
 /* Fields of the current VMCS that every CPU with EPT has. */
 static inline uint64_t

@@ -345,12 +345,11 @@ vmx_ctl_read(struct vmx_fields *f)
 
 /* Where put() may sleep. */
 void
-vmx_ctl_put(const struct vmx_fields *f,
-    void (*put)(void *, const char *, uint64_t), void *arg)
+vmx_ctl_put(const struct vmx_fields *f, vmm_put *put, void *arg)
 {
 	size_t i;
 
 	for (i = 0; i < VMCS_NFIELDS; i++)
 		if (f->exists[i])
-			put(arg, vmcs_fields[i].name, f->value[i]);
+			put(arg, vmcs_fields[i].name, NULL, f->value[i]);
 }

@@ -49,12 +49,13 @@ run_to_end(uint32_t id, uint32_t vcpu)
 static char text[4096];
 
 static void
-put(void *arg, const char *name, uint64_t value)
+put(void *arg, const char *name, const char *word, uint64_t value)
 {
 	size_t n = strlen(text);
 
 	fake_assert_context("put", true, false, false);
 	ck_assert_ptr_eq(arg, text);
+	ck_assert_ptr_null(word);
 	snprintf(text + n, sizeof(text) - n, "%s %llu\n", name,
 	    (unsigned long long)value);
 }
@@ -63,7 +64,7 @@ static void
 expect_stat(const char *want)
 {
 	text[0] = '\0';
-	vmm_stat(put, text);
+	vmm_view(VMM_VIEW_vms, put, text);
 	ck_assert_str_eq(text, want);
 }
 
@@ -166,9 +167,9 @@ END_TEST
 
 /* While one VM is told of, it ends, and so does the next to be told of. */
 static void
-put_and_end(void *arg, const char *name, uint64_t value)
+put_and_end(void *arg, const char *name, const char *word, uint64_t value)
 {
-	put(arg, name, value);
+	put(arg, name, word, value);
 	if (strcmp(name, "vm") != 0 || value != 3)
 		return;
 	ck_assert_int_eq(unit_term(3), 0);
@@ -183,7 +184,7 @@ START_TEST(stat_meanwhile)
 	for (i = 0; i < 3; i++)
 		(void)create(2 * MIB, 1);
 	text[0] = '\0';
-	vmm_stat(put_and_end, text);
+	vmm_view(VMM_VIEW_vms, put_and_end, text);
 	ck_assert_str_eq(text, "vm 3\npid 100\nuid 1000\npages 512\n"
 	    "pinned 0\ntables 1\nvcpu 0\nstate 3\n"
 	    "vm 1\npid 100\nuid 1000\npages 512\npinned 0\ntables 1\n"
@@ -222,11 +223,13 @@ exit_kind(struct vcpu *v, struct vmexit *x)
 	(void)v;
 }
 
-static void
-explain_nothing(struct vcpu *v, const struct vmexit *x)
+static bool
+check_nothing(struct vcpu *v, bool guest_only, struct entry_broken *broken)
 {
 	(void)v;
-	(void)x;
+	(void)guest_only;
+	(void)broken;
+	return (false);
 }
 
 /* Each is counted and traced under its name, on its VCPU. */
@@ -241,7 +244,7 @@ START_TEST(every_kind)
 	ck_assert_int_eq(VMEXIT_NKINDS, NKINDS);
 	ops = *hv;
 	ops.run = exit_kind;
-	ops.explain = explain_nothing;
+	ops.check = check_nothing;
 	hv = &ops;
 	n = (size_t)snprintf(want, sizeof(want), "vm 1\npid 100\nuid 1000\n"
 	    "pages 512\npinned %d\ntables %d\n", 1, 4);
@@ -319,7 +322,7 @@ back(struct fake_guest *g, uint64_t arg)
 	fake_exit(g, 0x7f, 0, 0);
 }
 
-START_TEST(trace_exit)
+START_TEST(host_exit)
 {
 	const struct traced *t = &traced[_i];
 	const uint64_t *want = unit_intel ? t->vmx : t->svm;
@@ -411,7 +414,7 @@ unit_suite(void)
 	tcase_add_test(tc, stat_running);
 	tcase_add_test(tc, stat_meanwhile);
 	tcase_add_test(tc, every_kind);
-	tcase_add_loop_test(tc, trace_exit, 0, NTRACED);
+	tcase_add_loop_test(tc, host_exit, 0, NTRACED);
 	tcase_add_test(tc, trace_npf);
 	tcase_add_test(tc, trace_ids);
 	tcase_add_test(tc, trace_pairs);

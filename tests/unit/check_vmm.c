@@ -1119,9 +1119,10 @@ static struct {
 static unsigned int ndumped;
 
 static void
-put(void *arg, const char *name, uint64_t value)
+put(void *arg, const char *name, const char *word, uint64_t value)
 {
 	fake_assert_context("put", true, false, false);
+	ck_assert_ptr_null(word);
 	ck_assert_ptr_eq(arg, dumped);
 	ck_assert_uint_lt(ndumped, 512);
 	snprintf(dumped[ndumped].name, sizeof(dumped[0].name), "%s", name);
@@ -1149,7 +1150,7 @@ START_TEST(dump_all)
 	fake_step(fake_do_exit, 0x7f);
 	ck_assert_int_eq(unit_run(a, 0, NONE, &(struct unit_run){ 0 }), 0);
 	ndumped = 0;
-	vmm_dump(put, dumped);
+	vmm_view(VMM_VIEW_vcpus, put, dumped);
 	ck_assert_str_eq(dumped[0].name, "vm");
 	ck_assert_uint_eq(dumped[0].value, b);
 	for (i = 0; i < ndumped; i++) {

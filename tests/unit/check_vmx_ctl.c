@@ -683,8 +683,9 @@ static uint64_t values[200];
 static unsigned int nvalues;
 
 static void
-put(void *arg, const char *name, uint64_t value)
+put(void *arg, const char *name, const char *word, uint64_t value)
 {
+	ck_assert_ptr_null(word);
 	ck_assert_ptr_eq(arg, names);
 	ck_assert_uint_lt(nvalues, 200);
 	snprintf(names[nvalues], sizeof(names[0]), "%s", name);
@@ -719,7 +720,7 @@ START_TEST(dump)
 	run_on(2);
 	fake_cpu_set(0);
 	nvalues = 0;
-	vmm_dump(put, names);
+	vmm_view(VMM_VIEW_vcpus, put, names);
 	ck_assert_uint_eq(dumped("vm"), id);
 	ck_assert_uint_eq(dumped("vcpu"), 0);
 	ck_assert_uint_ne(dumped("VMCS"), 0);
@@ -740,7 +741,7 @@ START_TEST(dump_running)
 	fake_step_default(unit_spin, 0);
 	unit_start(&t, id, 0, 1);
 	nvalues = 0;
-	vmm_dump(put, names);
+	vmm_view(VMM_VIEW_vcpus, put, names);
 	ck_assert_uint_eq(dumped("running"), 1);
 	ck_assert(!has_dumped("GUEST_RIP"));
 	fake_signal(t.self);
@@ -757,7 +758,7 @@ START_TEST(dump_without_timer)
 	unit_attach();
 	id = unit_real_vm();
 	nvalues = 0;
-	vmm_dump(put, names);
+	vmm_view(VMM_VIEW_vcpus, put, names);
 	ck_assert(has_dumped("GUEST_RIP"));
 	ck_assert(!has_dumped("PREEMPTION_TIMER"));
 }
@@ -768,7 +769,7 @@ START_TEST(dump_no_memory)
 {
 	nvalues = 0;
 	fake_fail_at(1);
-	vmm_dump(put, names);
+	vmm_view(VMM_VIEW_vcpus, put, names);
 	ck_assert(fake_failed());
 	fake_fail_at(0);
 	ck_assert(has_dumped("VMCS"));

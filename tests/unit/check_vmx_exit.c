@@ -703,7 +703,7 @@ START_TEST(vmfail_named)
 	fake_vmfail_next(vmfails[_i].error);
 	ck_assert_int_eq(unit_run(id, 0, NONE, &u), EINVAL);
 	ck_assert_msg(fake_log_has(vmfails[_i].text), "%s", fake_log());
-	ck_assert(fake_log_has("VM entry refused: cs 0000/0009b"));
+	ck_assert(fake_log_has("entry refused"));
 	ck_assert(fake_log_has("ends with error 22: exit 0x80000000"));
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_TERMINATED);
 	ck_assert_uint_eq(u.exit.vrs.vrs_gprs[VCPU_REGS_RIP], 0x1000);
@@ -748,7 +748,7 @@ START_TEST(refused_states)
 	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_ALL, &r), 0);
 	ck_assert_int_eq(unit_run(id, 0, NONE, &u), EINVAL);
 	ck_assert_str_eq(fake_refused(), why);
-	ck_assert(fake_log_has("VM entry refused"));
+	ck_assert(fake_log_has("entry refused"));
 	ck_assert(fake_log_has("ends with error 22: exit 0x80000021"));
 	ck_assert(!fake_log_has("VM entry failed: error"));
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_TERMINATED);

@@ -137,38 +137,29 @@ static struct platform_driver sleep_driver = {
 static struct platform_device *sleep_device;
 
 /*
- * --- /sys/kernel/debug/vmm: vms counts, vcpus is what the CPU holds. ---
+ * --- /sys/kernel/debug/vmm: what vmm_view() tells, a file each. ---
  */
 
 static struct dentry *views;
 
 static void
-view_put(void *m, const char *name, uint64_t value)
+view_put(void *m, const char *name, const char *text, uint64_t value)
 {
-	seq_printf(m, "%s %llu\n", name, value);
-}
-
-static void
-view_put_hex(void *m, const char *name, uint64_t value)
-{
-	seq_printf(m, "%s 0x%llx\n", name, value);
+	if (text != NULL)
+		seq_printf(m, "%s %s\n", name, text);
+	else if (((struct seq_file *)m)->private == (void *)VMM_VIEW_vms)
+		seq_printf(m, "%s %llu\n", name, value);
+	else
+		seq_printf(m, "%s 0x%llx\n", name, value);
 }
 
 static int
-vms_show(struct seq_file *m, void *unused)
+view_show(struct seq_file *m, void *unused)
 {
-	vmm_stat(view_put, m);
+	vmm_view((uintptr_t)m->private, view_put, m);
 	return (0);
 }
-DEFINE_SHOW_ATTRIBUTE(vms);
-
-static int
-vcpus_show(struct seq_file *m, void *unused)
-{
-	vmm_dump(view_put_hex, m);
-	return (0);
-}
-DEFINE_SHOW_ATTRIBUTE(vcpus);
+DEFINE_SHOW_ATTRIBUTE(view);
 
 /*
  * --- The module. ---
@@ -194,6 +185,7 @@ vmm_module_exit(void)
 static int __init
 vmm_module_parts(void)
 {
+	uintptr_t i;
 	int error;
 
 	error = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "vmm:online",
@@ -206,8 +198,9 @@ vmm_module_parts(void)
 	if (IS_ERR(sleep_device))
 		return (PTR_ERR(sleep_device));
 	views = debugfs_create_dir("vmm", NULL);
-	debugfs_create_file("vms", 0400, views, NULL, &vms_fops);
-	debugfs_create_file("vcpus", 0400, views, NULL, &vcpus_fops);
+	for (i = 0; i < VMM_NVIEWS; i++)
+		debugfs_create_file(vmm_views[i], 0400, views, (void *)i,
+		    &view_fops);
 	return (misc_register(&dev_misc));
 }
 

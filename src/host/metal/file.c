@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * file.c - what a client can open: the files of the boot archive, the
- * console, /dev/vmm, /dev/null, and two that are made at each read():
+ * console, /dev/vmm, /dev/null, and some that are made at each read():
  *
  * /proc/metal tells the host's side of a leak: pages in the free lists, all
  * pages, and timer ticks:
  *	free_pages N
  *	total_pages N
  *	ticks N
- * /sys/kernel/debug/vmm/vcpus, the place that Linux has for such views, is
- * what vmm_dump() tells, a line "name 0xN" each.
+ * /sys/kernel/debug/vmm, the place that Linux has for such views, has a file
+ * for what each vmm_view() tells, in lines "name 0xN" and "name text".
  */
 #include "metal.h"
 
 #define MAX_FILES	64
 #define MAX_PATH	256
+#define VIEWS		"/sys/kernel/debug/vmm/"
+#define VIEWS_LEN	(sizeof(VIEWS) - 1)
 #define IOV_MAX		1024
 
 /* A "newc" header: 6 bytes, 13 numbers of 8 hex digits. */
@@ -32,12 +34,12 @@ enum {
 /* An open file description; several descriptors may share it. */
 enum file_type {
 	F_FREE, F_CONSOLE, F_NULL, F_VMM,
-	F_ARCHIVE, F_METAL, F_DUMP,	/* these can only be read */
+	F_ARCHIVE, F_METAL, F_VIEW,	/* these can only be read */
 };
 struct file {
 	enum file_type	 type;
 	int		 refs;		/* descriptors, and ioctls under way */
-	uint64_t	 pos, len;
+	uint64_t	 pos, len;	/* len: of a view, its number */
 	const char	*data;
 	struct vmm_file	*vmm;
 };
@@ -144,7 +146,6 @@ sys_open(struct frame *f)
 	static const struct { char path[32]; int type; } special[] = {
 		{ "/dev/vmm", F_VMM }, { "/dev/tty", F_CONSOLE },
 		{ "/dev/null", F_NULL }, { "/proc/metal", F_METAL },
-		{ "/sys/kernel/debug/vmm/vcpus", F_DUMP },
 	};
 	bool at = f->rax == SYS_OPENAT;
 	uint64_t upath = at ? f->rsi : f->rdi, flags = at ? f->rdx : f->rsi, i;
@@ -161,6 +162,9 @@ sys_open(struct frame *f)
 	for (i = 0; i < ARRAY_LEN(special); i++)
 		if (strcmp(path, special[i].path) == 0)
 			new.type = special[i].type;
+	for (i = 0; i < VMM_NVIEWS && memcmp(path, VIEWS, VIEWS_LEN) == 0; i++)
+		if (strcmp(path + VIEWS_LEN, vmm_views[i]) == 0)
+			new.type = F_VIEW, new.len = i;
 	if (new.type == F_ARCHIVE &&
 	    (new.data = archive_find(path, &new.len)) == NULL)
 		return (flags & O_CREAT ? -EROFS : -ENOENT);
@@ -205,13 +209,13 @@ give(struct reading *r, const char *data, uint64_t len)
 
 /* The same, of a file that is a list of names and numbers. */
 static void
-give_pair(void *r, const char *name, uint64_t value)
+give_pair(void *r, const char *name, const char *text, uint64_t value)
 {
-	char text[LINE_MAX];
-	bool hex = ((struct reading *)r)->type == F_DUMP;
+	bool hex = ((struct reading *)r)->type == F_VIEW;
+	char line[LINE_MAX];
 
-	give(r, text, ksprintf(text, hex ? "%s %#lx\n" : "%s %lu\n", name,
-	    value));
+	give(r, line, text != NULL ? ksprintf(line, "%s %s\n", name, text) :
+	    ksprintf(line, hex ? "%s %#lx\n" : "%s %lu\n", name, value));
 }
 
 /* Returns: bytes, 0 at the end; -EFAULT, -EINVAL, -ERESTART. */
@@ -226,12 +230,12 @@ file_read(struct file *f, uint64_t uaddr, uint64_t n)
 		return (-EINVAL);
 	if (f->type == F_ARCHIVE)
 		give(&r, f->data, f->len);
-	else if (f->type == F_DUMP)
-		vmm_dump(give_pair, &r);
+	else if (f->type == F_VIEW)
+		vmm_view(f->len, give_pair, &r);
 	else if (f->type == F_METAL) {
-		give_pair(&r, "free_pages", pages_free);
-		give_pair(&r, "total_pages", pages_total);
-		give_pair(&r, "ticks", ticks);
+		give_pair(&r, "free_pages", NULL, pages_free);
+		give_pair(&r, "total_pages", NULL, pages_total);
+		give_pair(&r, "ticks", NULL, ticks);
 	}
 	f->pos += max(r.done, 0);
 	return (r.done);
