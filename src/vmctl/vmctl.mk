@@ -7,8 +7,10 @@ CFLAGS_COMMON	?= -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
 		   -Wmissing-prototypes -Wvla
 
 vmctl_CFLAGS	:= -std=c11 -D_GNU_SOURCE -Iinclude
-vmctl_HDR	:= $(wildcard src/vmctl/*.h) include/vmmvar.h guests/guest.h
-vmctl_SRC	:= $(sort $(wildcard src/vmctl/*.c src/vmctl/*.S))
+vmctl_HDR	:= $(wildcard src/vmctl/*.h src/vmctl/dev/*.h) \
+		   include/vmmvar.h guests/guest.h
+vmctl_SRC	:= $(sort $(wildcard src/vmctl/*.c src/vmctl/*.S \
+		   src/vmctl/dev/*.c))
 vmctl_OBJ	:= $(patsubst src/%,$(BUILD)/obj/%.o,$(vmctl_SRC))
 
 $(BUILD)/obj/vmctl/%.o: src/vmctl/% $(vmctl_HDR) src/vmctl/vmctl.mk

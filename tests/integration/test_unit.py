@@ -23,12 +23,20 @@ def started_in(source):
     return re.findall(r"^START_TEST\((\w+)\)", source.read_text(), re.M)
 
 
+def sources():
+    """Of the driver, and of vmctl's devices."""
+    return sorted([*UNIT.glob("check_*.c"), *UNIT.glob("dev/check_*.c")])
+
+
+def program(source):
+    return str(source.relative_to(UNIT).with_suffix(""))
+
+
 def pytest_generate_tests(metafunc):
     if "name" not in metafunc.fixturenames:
         return
-    params = [pytest.param(source.stem, name, id=f"{source.stem}--{name}")
-              for source in sorted(UNIT.glob("check_*.c"))
-              for name in started_in(source)]
+    params = [pytest.param(program(source), name, id=f"{source.stem}--{name}")
+              for source in sources() for name in started_in(source)]
     metafunc.parametrize("suite,name", params)
 
 
@@ -85,8 +93,8 @@ def test_unit(suites, suite, name):
 def test_unit_status(suites):
     """A suite that passes every test but fails as a program is a failure:
     so a sanitizer reports a leak."""
-    for source in sorted(UNIT.glob("check_*.c")):
-        ran = suites(source.stem)
+    for source in sources():
+        ran = suites(program(source))
         failed = [n for n, r in ran.tests.items() if not all(o for o, _ in r)]
         assert ran.status == 0 or failed, \
             f"{source.stem} exited {ran.status}\n{ran.output[-3000:]}"

@@ -3,7 +3,7 @@
 # The unit tests: every tests/unit/check_*.c is a program of its own, linked
 # with the whole driver, the fake host and the fake CPUs, under the address
 # and undefined-behaviour sanitizers. `unit-coverage` builds all of it again
-# with gcov.
+# with gcov. tests/unit/dev/check_*.c are the same for vmctl's devices.
 
 BUILD		?= build
 CC		?= gcc
@@ -19,6 +19,12 @@ unit_SUITES	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
 unit_BOTH	:= check_exit check_fail check_pvclock check_run check_tlb \
 		   check_trace check_vcpu check_vm check_vmm
 unit_RUNS	:= $(unit_SUITES) $(addsuffix @intel,$(unit_BOTH))
+unit_DEV	:= $(patsubst tests/unit/%.c,%,\
+		   $(wildcard tests/unit/dev/check_*.c))
+unit_DEVOBJ	:= $(patsubst src/vmctl/%.c,$(BUILD)/unit/obj/%.o,\
+		   $(wildcard src/vmctl/dev/*.c)) \
+		   $(BUILD)/unit/obj/dev/dev_unit.o
+unit_DEVFLAGS	:= -std=gnu11 -Itests/unit/dev -Isrc/vmctl/dev -Iinclude
 unit_HEADERS	:= $(wildcard src/vmm/*.h src/vmm/*.def include/*.h \
 		   tests/unit/*.h tests/unit/fake/*.h)
 # The fake <insn.h> and <hostdep.h> come before the driver's own.
@@ -32,19 +38,33 @@ unit_RUN	:= CK_FORK=yes CK_DEFAULT_TIMEOUT=60 \
 
 unit_OBJ	:= $(addprefix $(BUILD)/unit/obj/,$(addsuffix .o,\
 		   $(unit_DRIVER) $(unit_FAKE) unit))
-unit_BIN	:= $(addprefix $(BUILD)/unit/,$(unit_SUITES))
+unit_BIN	:= $(addprefix $(BUILD)/unit/,$(unit_SUITES) $(unit_DEV))
 unit_COV	:= $(BUILD)/unit-cov
 unit_COVOBJ	:= $(addprefix $(unit_COV)/obj/,$(addsuffix .o,\
 		   $(unit_DRIVER) $(unit_FAKE) unit))
 unit_COVBIN	:= $(addprefix $(unit_COV)/,$(unit_SUITES))
 
 .PHONY: unit-run unit-build unit-coverage
-.SECONDARY: $(unit_OBJ) $(unit_COVOBJ)
+.SECONDARY: $(unit_OBJ) $(unit_COVOBJ) $(unit_DEVOBJ)
 
 unit-build: $(unit_BIN) $(BUILD)/unit/abi.ok
 
 unit-run: unit-build
-	@tests/unit/run.sh $(BUILD)/unit $(unit_RUNS)
+	@tests/unit/run.sh $(BUILD)/unit $(unit_RUNS) $(unit_DEV)
+
+$(BUILD)/unit/obj/dev/%.o: src/vmctl/dev/%.c \
+    $(wildcard src/vmctl/dev/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_COMMON) $(unit_DEVFLAGS) $(unit_SANITIZE) -c -o $@ $<
+
+$(BUILD)/unit/obj/dev/%.o: tests/unit/dev/%.c \
+    $(wildcard src/vmctl/dev/*.h tests/unit/dev/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_COMMON) $(unit_DEVFLAGS) $(unit_SANITIZE) -c -o $@ $<
+
+$(BUILD)/unit/dev/check_%: $(BUILD)/unit/obj/dev/check_%.o $(unit_DEVOBJ)
+	@mkdir -p $(@D)
+	$(CC) $(unit_SANITIZE) -o $@ $^ $(unit_LIBS)
 
 $(BUILD)/unit/obj/%.o: src/vmm/%.c $(unit_HEADERS)
 	@mkdir -p $(@D)
