@@ -30,37 +30,16 @@ import tty
 from dataclasses import dataclass, field, replace
 
 TOOLS = pathlib.Path(__file__).resolve().parent
-sys.path.append(str(TOOLS.parent / "src/host/metal"))
-import mkimage  # noqa: E402  (found by the line above)
+sys.path += [str(TOOLS.parent / "src/host/metal"), str(TOOLS / "bochs")]
+import front  # noqa: E402  (found by the line above)
 import linuximg  # noqa: E402
+import mkimage  # noqa: E402
 
 # Exit statuses of this program where the client's own is not known.
 TIMEOUT, FAULT, EMULATOR = 124, 125, 126
 
 ISA_DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
 SEABIOS = "/usr/share/seabios/bios.bin"
-
-
-# What `make bochs` says first: the debugger cannot print a text of ours.
-NEXT_VMLAUNCH = """\
-Bochs stops before the first VMLAUNCH. Type next:
-
-  s                 across VMLAUNCH, onto the guest's first instruction
-                    (no page is mapped yet, so Bochs cannot show it)
-  r, sreg, creg     now they are the guest's registers
-  c                 on, to the exit: Caught VMEXIT, at vmx_exit_point
-  show "cpu0.VMX"   controls, shadows and host state in the VMCS; vmcsptr
-  xp /1wx ADDRESS   of that + 0x918: exit reason, 0xd10: qualification,
-                    0x940: instruction length, 0xe88: the guest's RIP
-  vmexitbp          stop at exits no more; again: stop
-  lb 0x8013         stop behind the first instruction; then c, r, and:
-  x /8bx 0x8010     the guest's memory, through its page tables and EPT
-  page 0x8010       that walk, EPT first
-  u 0x8010 0x8020   the same, disassembled
-  q                 the end
-
-The host's console is in {console}.
-"""
 
 
 @dataclass
@@ -458,46 +437,36 @@ def symbols(elf):
     return re.sub(r"^(\w+) \w (\S+)$", r"\1 \2", out, flags=re.M)
 
 
-def bochs_session(job, script, limit=None, backend=BACKENDS["metal-vmx"]):
-    """Bochs's debugger, the kernel's symbols loaded: does what `script` says
-    and then what is typed.
+def bochs_session(job, commands=None, limit=None,
+                  backend=BACKENDS["metal-vmx"]):
+    """Bochs's debugger behind tools/bochs/front.py, stopped where vmm.rc says:
+    does `commands`, or what is typed if there are none.
 
-    Returns Bochs's exit status; with a limit, what it printed too.
+    Returns (exit status, what was typed and printed); the latter only of
+    commands.
     """
     job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
     console = job.build / f"bochs-{os.getpid()}.log"
     names = job.tmp / "symbols"
     names.write_text(symbols(job.build / "metal/vmm.elf"))
     argv = bochs_argv(backend, job, f"mode=file, dev={console}",
-                      f'ldsym global "{names}"\n' + script)
-    env = {**os.environ, "TERM": os.environ.get("TERM", "xterm")}
+                      f'ldsym global "{names}"\n'
+                      + (TOOLS / "bochs/vmm.rc").read_text())
     process = None
     try:
         with open(job.tmp / "errors", "wb") as errors:
-            if limit is None:
-                print(NEXT_VMLAUNCH.format(console=console))
-                sys.stdout.flush()
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                process = subprocess.Popen(
-                    dies_with_parent(argv), stderr=errors, env=env)
-            else:
-                process = start(argv, errors)
-        out = b""
-        if limit is not None:
-            out, late = communicate(
-                process, [process.stdout.fileno(), None], job,
-                time.monotonic() + time_limit(limit), echo=False)
-            if late:
-                end(process)
-        status = process.wait()
-        said = (job.tmp / "errors").read_text(errors="replace")
+            process = start(argv, errors, stdin=subprocess.PIPE)
+        there = front.Front(process, job.build, console, limit
+                            and time.monotonic() + time_limit(limit))
+        status, out = there.play(commands) if commands is not None \
+            else there.talk()
         if status != 0:
-            print(bochs_said(said), end="", file=sys.stderr)
-        return status, out.decode(errors="replace")
+            print(bochs_said((job.tmp / "errors").read_text(
+                errors="replace")), end="", file=sys.stderr)
+        return status, out
     finally:
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process)
         shutil.rmtree(job.tmp, ignore_errors=True)
         console.unlink(missing_ok=True)
 
@@ -586,15 +555,16 @@ def shell(backend, job):
 
 def debug(opt, job):
     """The verbs gdb and bochs, with a person or with a script."""
+    script = opt.script or opt.batch and TOOLS / {
+        "gdb": "gdb/batch.gdb", "bochs": "bochs/batch.rc"}[opt.verb]
+    if not script:
+        return gdb_session(job, [])[0] if opt.verb == "gdb" \
+            else bochs_session(job)[0]
     if opt.verb == "gdb":
-        session, args = gdb_session, []
-        batch = ["-batch", "-x", str(TOOLS / "gdb/batch.gdb")]
+        args = ["-batch", "-x", str(script)]
+        code, out = gdb_session(job, args, limit=60)
     else:
-        session, args = bochs_session, (TOOLS / "bochs/vmm.rc").read_text()
-        batch = args + (TOOLS / "bochs/batch.rc").read_text()
-    if not opt.batch:
-        return session(job, args)[0]
-    code, out = session(job, batch, limit=60)
+        code, out = bochs_session(job, front.commands(script), limit=60)
     print(out, end="")
     return code
 
@@ -621,6 +591,7 @@ def main():
             p.add_argument("--log", type=pathlib.Path)
         if verb in ("gdb", "bochs"):
             p.add_argument("--batch", action="store_true")
+            p.add_argument("--script", type=pathlib.Path)
     opt = parser.parse_args()
     # So that `finally` runs when somebody ends us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

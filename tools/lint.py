@@ -55,7 +55,8 @@ def check_text(path, text):
             breach(path, n, "carriage return")
         table = path.suffix == ".md" and (line.startswith("|")
                                           or "](" in line)
-        if len(line.expandtabs(8)) > 80 and not table:
+        recorded = path.parent.name == "transcripts" and path.suffix == ".txt"
+        if len(line.expandtabs(8)) > 80 and not table and not recorded:
             breach(path, n, f"{len(line.expandtabs(8))} columns, 80 allowed")
         if re.search(r"\b(TODO|FIXME|XXX)\b", line) and path.name != "lint.py":
             breach(path, n, "unfinished business")

@@ -7,17 +7,18 @@ import subprocess
 import pytest
 
 import emu
+import front
+import vmm
 from conftest import BUILD, TOP
 
-START = (TOP / "tools/bochs/vmm.rc").read_text()
-BATCH = (TOP / "tools/bochs/batch.rc").read_text()
+BATCH = "\n".join(front.commands(TOP / "tools/bochs/batch.rc"))
 EPT_VIOLATION = 48
 ENTRY = 0x8010
 
 
 def play(script):
     status, out = emu.bochs_session(emu.Job(BUILD, ["vmctl", "tour"]),
-                                    START + script, limit=60)
+                                    script.splitlines(), limit=60)
     if status != 0:
         pytest.fail(f"Bochs exited {status}\n{out[-3000:]}", pytrace=False)
     return out
@@ -93,7 +94,7 @@ def test_bochs_shows_the_exit_in_memory(session):
 
 def test_bochs_says_what_to_type():
     """Every command that `make bochs` proposes is one that Bochs has."""
-    listed = re.findall(r"^  (\w+)(?=[ ,])", emu.NEXT_VMLAUNCH, re.M)
+    listed = re.findall(r"^  (\w+)(?=[ ,])", vmm.NEXT, re.M)
     assert {"s", "r", "c", "show", "xp", "page", "q"} <= set(listed)
     help_text = play("help\nq\n")
     known = set(re.findall(r"[\w?-]+", help_text.split("Debugger control")[1]))
@@ -105,4 +106,4 @@ def test_bochs_target():
     done = subprocess.run(
         ["make", "-n", "bochs", "BATCH=1"], cwd=TOP, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
-    assert re.search(r"emu.py .*bochs --batch -- vmctl tour", done.stdout)
+    assert re.search(r"emu.py .*bochs --batch +-- vmctl tour", done.stdout)
