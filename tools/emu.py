@@ -14,6 +14,7 @@ with this process. Nothing is written outside the build directory and the
 temporary directory that one run makes for itself.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -30,7 +31,8 @@ import tty
 from dataclasses import dataclass, field, replace
 
 TOOLS = pathlib.Path(__file__).resolve().parent
-sys.path += [str(TOOLS.parent / "src/host/metal"), str(TOOLS / "bochs")]
+sys.path += [str(TOOLS), str(TOOLS.parent / "src/host/metal"),
+             str(TOOLS / "bochs")]
 import front  # noqa: E402  (found by the line above)
 import linuximg  # noqa: E402
 import mkimage  # noqa: E402
@@ -39,6 +41,9 @@ import mkimage  # noqa: E402
 TIMEOUT, FAULT, EMULATOR = 124, 125, 126
 
 ISA_DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
+# What BATCH=1 plays.
+SESSIONS = {"gdb": TOOLS / "gdb/batch.gdb", "bochs": TOOLS.parent
+            / "tests/integration/transcripts/bochs-session.rc"}
 SEABIOS = "/usr/share/seabios/bios.bin"
 
 
@@ -431,44 +436,46 @@ def gdb_session(job, gdb_args, limit=None):
 
 def symbols(elf):
     """Addresses and names of the kernel, as Bochs reads them: the data too,
-    since it does not name what is behind the last symbol it knows."""
+    since it does not name what is behind the last symbol it knows. None of
+    low addresses: those would be the guest's."""
     out = subprocess.run(["nm", "-n", elf], stdout=subprocess.PIPE,
                          text=True, check=True).stdout
-    return re.sub(r"^(\w+) \w (\S+)$", r"\1 \2", out, flags=re.M)
+    return "".join(f"{address} {name}\n" for address, name in
+                   re.findall(r"^(f\w+) \w (\S+)$", out, re.M))
 
 
-def bochs_session(job, commands=None, limit=None,
-                  backend=BACKENDS["metal-vmx"]):
-    """Bochs's debugger behind tools/bochs/front.py, stopped where vmm.rc says:
-    does `commands`, or what is typed if there are none.
-
-    Returns (exit status, what was typed and printed); the latter only of
-    commands.
-    """
+@contextlib.contextmanager
+def bochs_debugger(job, limit=None, backend=BACKENDS["metal-vmx"]):
+    """Bochs's debugger behind tools/bochs/front.py, told to do vmm.rc."""
     job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
     console = job.build / f"bochs-{os.getpid()}.log"
-    names = job.tmp / "symbols"
-    names.write_text(symbols(job.build / "metal/vmm.elf"))
+    names = symbols(job.build / "metal/vmm.elf")
+    (job.tmp / "symbols").write_text(names)
     argv = bochs_argv(backend, job, f"mode=file, dev={console}",
-                      f'ldsym global "{names}"\n'
+                      f'ldsym global "{job.tmp}/symbols"\n'
                       + (TOOLS / "bochs/vmm.rc").read_text())
     process = None
     try:
         with open(job.tmp / "errors", "wb") as errors:
             process = start(argv, errors, stdin=subprocess.PIPE)
-        there = front.Front(process, job.build, console, limit
+        there = front.Front(process, names, console, limit
                             and time.monotonic() + time_limit(limit))
-        status, out = there.play(commands) if commands is not None \
-            else there.talk()
-        if status != 0:
+        yield there
+        if there.status != 0:
             print(bochs_said((job.tmp / "errors").read_text(
                 errors="replace")), end="", file=sys.stderr)
-        return status, out
     finally:
         if process is not None:
             end(process)
         shutil.rmtree(job.tmp, ignore_errors=True)
         console.unlink(missing_ok=True)
+
+
+def bochs_session(job, commands, limit):
+    """(exit status, what was typed and printed) of a script."""
+    with bochs_debugger(job, limit) as there:
+        out = there.play(commands)
+    return there.status, out
 
 
 def pump(process, fd):
@@ -555,16 +562,17 @@ def shell(backend, job):
 
 def debug(opt, job):
     """The verbs gdb and bochs, with a person or with a script."""
-    script = opt.script or opt.batch and TOOLS / {
-        "gdb": "gdb/batch.gdb", "bochs": "bochs/batch.rc"}[opt.verb]
-    if not script:
-        return gdb_session(job, [])[0] if opt.verb == "gdb" \
-            else bochs_session(job)[0]
+    script = opt.script or opt.batch and SESSIONS[opt.verb]
     if opt.verb == "gdb":
-        args = ["-batch", "-x", str(script)]
-        code, out = gdb_session(job, args, limit=60)
-    else:
-        code, out = bochs_session(job, front.commands(script), limit=60)
+        args = ["-batch", "-x", str(script)] if script else []
+        code, out = gdb_session(job, args, 60 if script else None)
+        print(out, end="")
+        return code
+    if not script:
+        with bochs_debugger(job) as there:
+            there.talk()
+        return there.status
+    code, out = bochs_session(job, front.commands(script), limit=60)
     print(out, end="")
     return code
 

@@ -46,7 +46,9 @@ MASKS = [
     # Behind the word HPA a host-physical address: the page of it.
     (r"\bHPA 0x[0-9a-f]*?([0-9a-f]{3})\b", r"HPA PAGE+\1"),
     # A field that holds one, in a list or in an assignment.
-    (rf"\b({HOSTS_OWN})\b([ =:]+)0x[0-9a-f]+", r"\1\2HOST"),
+    (rf"\b({HOSTS_OWN})\b([ =:]+)0x[0-9a-f]+( -> 0x[0-9a-f]+)?", r"\1\2HOST"),
+    (r"^( +(?:\w+ptr|\w+_addr\d?|CR3|FS_BASE) = )0x(?!0$|f+$)[0-9a-f]+",
+     r"\1HOST"),
     # Bochs's own: the time in instructions, a host-physical address before
     # each instruction, entries of an EPT but for their low bits.
     (r"\bt=\d+", "t=TICKS"),

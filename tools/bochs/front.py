@@ -12,6 +12,7 @@ import vmm
 
 PROMPT = re.compile(rb"(?:\A|\n)<bochs:\d+> $")
 OURS = "<bochs> "
+QUIT = ("q", "quit", "exit")
 TIMEOUT, GONE = 124, 126        # exit statuses, as emu.py has them
 
 
@@ -28,12 +29,13 @@ def commands(path):
 class Front:
     """Bochs, whose debugger is on the two pipes of `process`."""
 
-    def __init__(self, process, build, console, deadline):
+    def __init__(self, process, names, console, deadline):
         self.process = process
-        self.build = build
+        self.names = names              # the host's symbols
         self.console = console          # file of the host's serial line
         self.deadline = deadline        # None: a person decides
         self.vmm = None
+        self.status = 0                 # of this program, at the end
 
     def read(self, show=False):
         """What Bochs prints up to its prompt. With `show` also prints it,
@@ -76,34 +78,36 @@ class Front:
     def begin(self):
         """Bochs has started. Returns what it said when it stopped."""
         said = self.read()
-        self.vmm = vmm.Vmm(self.ask, self.build, self.console)
+        self.vmm = vmm.Vmm(self.ask, self.names)
         return said[said.find("(0) Breakpoint"):]
 
     def do(self, line, show=False):
         """One line that was typed: returns what there is to print."""
         words = line.split()
         if words[:1] != ["vmm"]:
-            return self.ask(line, show)
+            return self.vmm.native(line, show)
         try:
             return self.vmm.do(words[1:])
         except vmm.Wrong as e:
             return f"vmm: {e}\n"
 
     def play(self, lines):
-        """Commands of a script, all that is typed and printed."""
+        """Commands of a script: all that is typed and printed."""
         out = ""
         try:
             out += self.begin()
             for line in lines:
                 out += OURS + line + "\n"
-                if line.strip() in ("q", "quit", "exit"):
+                if line.strip() in QUIT:
                     break
                 out += self.do(line)
         except Gone as e:
-            return GONE, f"{out}{e}Bochs has ended.\n"
+            self.status = GONE
+            out += f"{e}Bochs has ended.\n"
         except TimeoutError as e:
-            return TIMEOUT, f"{out}{e}\nNo end within the time limit.\n"
-        return 0, out
+            self.status = TIMEOUT
+            out += f"{e}\nNo end within the time limit.\n"
+        return out
 
     def talk(self):
         """Commands of a person, until the end."""
@@ -111,25 +115,26 @@ class Front:
             import readline     # noqa: F401  (input() then edits lines)
         except ImportError:
             pass
-        last = ""
         try:
             print(self.begin() + vmm.NEXT.format(console=self.console))
-            while True:
-                try:
-                    line = input(OURS).strip() or last
-                except KeyboardInterrupt:
-                    print()
-                    continue
-                except EOFError:
-                    print()
-                    return 0, ""
-                if line in ("q", "quit", "exit"):
-                    return 0, ""
-                last = line
-                native = line.split()[:1] != ["vmm"]
-                out = self.do(line, show=native)
-                if not native:
-                    print(out, end="")
         except Gone as e:
+            self.status = GONE
             print(f"{e}Bochs has ended.")
-            return GONE, ""
+            return
+        line = ""
+        while True:
+            try:
+                line = input(OURS).strip() or line      # none: the same again
+                if line in QUIT:
+                    return
+                ours = line.split()[:1] == ["vmm"]
+                out = self.do(line, show=not ours) if line else ""
+                print(out if ours else "", end="")
+            except KeyboardInterrupt:
+                print()
+            except EOFError:
+                print()
+                return
+            except Gone:
+                print("Bochs has ended.")
+                return
