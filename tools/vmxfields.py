@@ -107,7 +107,7 @@ EVENTS = ["interrupt", "type 1", "NMI", "exception", "software interrupt",
 REGISTERS = ["RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
              *(f"R{n}" for n in range(8, 16))]
 # Exits of an instruction, whose length the CPU tells then.
-BY_INSN = {*range(9, 32), 36, 39, 40, 46, 47, 50, 51, *range(53, 56),
+BY_INSN = {*range(9, 33), 36, 39, 40, 46, 47, 50, 51, *range(53, 56),
            *range(57, 60), 60, 61, 63, 64}
 
 

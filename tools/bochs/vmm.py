@@ -479,8 +479,9 @@ class Vmm:
             raise Wrong("this is the guest: it has been entered")
         if at == "host":
             raise Wrong("not here; vmm step-into goes to an entry")
-        self.vmcs()
+        error = self.values()["INSN_ERROR"]
         found, broken = self.call("vmx_rules", [0], 16)
+        self.set("INSN_ERROR", str(error))      # it read what the CPU lacks
         if at == "exit":        # time has passed, and it is the same exit
             self.exits[-1] = (self.time(), self.exits[-1][1])
         if not found & 0xff:
