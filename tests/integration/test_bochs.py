@@ -402,8 +402,8 @@ def rows():
          "@ id field @", TOP / "src/vmm/vmx_rules.def"],
         capture_output=True, text=True, check=True).stdout
     found = {}
-    for name, field in re.findall(r'@ "([^"]+)" (\w+) @', out):
-        found.setdefault(field, []).append(name)
+    for name, field in re.findall(r'@ ("[^@]*") (\w+) @', out):
+        found.setdefault(field, []).append(re.sub('"( ")?', "", name))
     return found
 
 
