@@ -445,15 +445,16 @@ def symbols(elf):
 
 
 @contextlib.contextmanager
-def bochs_debugger(job, limit=None, backend=BACKENDS["metal-vmx"]):
-    """Bochs's debugger behind tools/bochs/front.py, told to do vmm.rc."""
+def bochs_debugger(job, limit=None, backend=BACKENDS["metal-vmx"],
+                   begin=TOOLS / "bochs/vmm.rc"):
+    """Bochs's debugger behind tools/bochs/front.py, told to do `begin`."""
     job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
     console = job.build / f"bochs-{os.getpid()}.log"
     names = symbols(job.build / "metal/vmm.elf")
     (job.tmp / "symbols").write_text(names)
     argv = bochs_argv(backend, job, f"mode=file, dev={console}",
                       f'ldsym global "{job.tmp}/symbols"\n'
-                      + (TOOLS / "bochs/vmm.rc").read_text())
+                      + begin.read_text())
     process = None
     try:
         with open(job.tmp / "errors", "wb") as errors:

@@ -17,7 +17,7 @@ import pytest
 import emu
 import front
 import test_dump
-import vmm
+import vmmcmd
 import vmxfields
 from conftest import BUILD, TOP
 
@@ -371,7 +371,7 @@ def test_bochs_walks_to_where_nothing_is():
         out = there.do("vmm walk 0x123456789abc")
         assert out.endswith("not present: #PF\n"), out
         out = there.do("vmm walk gpa 0x7fff000")
-        assert out.endswith(vmm.NO_PAGE + "\n"), out
+        assert out.endswith(vmmcmd.NO_PAGE + "\n"), out
         assert there.ask("page 0x123456789abc").endswith(
             "not available for linear 0x0000123456789000\n")
         assert "neither a number" in there.do("vmm walk somewhere")
@@ -437,7 +437,7 @@ def test_bochs_explains(field, value, refusal, when):
         own = registers(there.ask("r"))
         out = there.do("vmm explain")
         assert registers(there.ask("r")) == own
-        m = re.fullmatch(r"Rule (\S+): (\w+) is (\w+)\n  allowed: (.+)\n"
+        m = re.fullmatch(r"rule (\S+): (\w+) is (\w+)\n  allowed: (.+)\n"
                          r'  (SDM Vol. 3C \S+ ".+")\n', out)
         if field in rows():
             assert m and m[1] in rows()[field], out
@@ -485,11 +485,12 @@ def test_bochs_passes_native_commands():
     with debugger() as there:
         known = set(re.findall(r"[\w?-]+", there.do("help").split(
             "Debugger control")[1]))
-        native = re.search(r"goes to Bochs: (.*)\.$", vmm.HELP, re.M)[1]
+        native = re.search(r"goes to Bochs: (.*)\.$", vmmcmd.HELP, re.M)[1]
         assert set(native.split(", ")) <= known | {"q", "help"}
         assert there.do("bogus") == "syntax error at 'bogus'\n"
-        assert there.do("vmm") == there.do("vmm help") == vmm.HELP
-        listed = set(re.findall(r"^ *vmm ([\w-]+)", vmm.NEXT + vmm.HELP, re.M))
+        assert there.do("vmm") == there.do("vmm help") == vmmcmd.HELP
+        listed = set(re.findall(r"^ *vmm ([\w-]+)",
+                                vmmcmd.NEXT + vmmcmd.HELP, re.M))
         for name in listed:
             assert "no command" not in there.do(f"vmm {name} no such thing")
         assert listed == {"step-into", "finish", "regs", "exit", "vmcs",
@@ -533,12 +534,13 @@ def test_bochs_targets():
 class Person:
     """Types on a terminal, and reads what stands there."""
 
-    def __init__(self, *client):
+    def __init__(self, tmp, *client):
         self.fd, far = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, TOP / "tools/emu.py", "--build", BUILD, "bochs",
              "--", *client], stdin=far, stdout=far, stderr=far,
-            start_new_session=True, env={**os.environ, "TERM": "dumb"})
+            start_new_session=True, env={
+                **os.environ, "TERM": "dumb", "TMPDIR": str(tmp)})
         os.close(far)
         self.out = ""
         self.deadline = time.monotonic() + emu.time_limit(60)
@@ -573,15 +575,16 @@ class Person:
 
 
 @pytest.fixture
-def person():
+def person(tmp_path):
     """At the prompt of a guest that spins."""
-    there = Person("vmctl", "exec", "run", "spin")
+    there = Person(tmp_path, "vmctl", "exec", "run", "spin")
     try:
         assert "Type next:" in there.read("<bochs> ")
         yield there
     finally:
         emu.end(there.process)
         os.close(there.fd)
+        (BUILD / f"bochs-{there.process.pid}.log").unlink(missing_ok=True)
 
 
 def test_bochs_talks_with_a_person(person):

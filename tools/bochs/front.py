@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A front end of Bochs's debugger: passes its commands through, and adds ours
-(vmm.py). tools/emu.py starts Bochs and hands it over; it also ends it."""
+(vmmcmd.py). tools/emu.py starts Bochs and hands it over; it also ends it."""
 import os
 import re
 import select
@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-import vmm
+import vmmcmd
 
 PROMPT = re.compile(rb"(?:\A|\n)<bochs:\d+> $")
 OURS = "<bochs> "
@@ -78,8 +78,8 @@ class Front:
     def begin(self):
         """Bochs has started. Returns what it said when it stopped."""
         said = self.read()
-        self.vmm = vmm.Vmm(self.ask, self.names)
-        return said[said.find("(0) Breakpoint"):]
+        self.vmm = vmmcmd.Vmm(self.ask, self.names)
+        return said[max(said.find("(0) Breakpoint"), 0):]
 
     def do(self, line, show=False):
         """One line that was typed: returns what there is to print."""
@@ -88,7 +88,7 @@ class Front:
             return self.vmm.native(line, show)
         try:
             return self.vmm.do(words[1:])
-        except vmm.Wrong as e:
+        except vmmcmd.Wrong as e:
             return f"vmm: {e}\n"
 
     def play(self, lines):
@@ -116,7 +116,7 @@ class Front:
         except ImportError:
             pass
         try:
-            print(self.begin() + vmm.NEXT.format(console=self.console))
+            print(self.begin() + vmmcmd.NEXT.format(console=self.console))
         except Gone as e:
             self.status = GONE
             print(f"{e}Bochs has ended.")

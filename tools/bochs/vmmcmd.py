@@ -93,7 +93,10 @@ class Vmm:
         self.names = {n: int(a, 16) for a, n in
                       re.findall(r"^(\w+) (\S+)$", names, re.M)}
         self.exits = []             # (time, {field: value}), the last two
-        self.note()
+        try:
+            self.note()
+        except Wrong:
+            pass                    # it is too early for a VMCS
 
     # --- what Bochs knows ---------------------------------------------------
 
@@ -489,5 +492,5 @@ class Vmm:
         rule, value = self.memory(broken, 2, "g")
         name, section, field, allowed = (
             self.text(p) for p in self.memory(rule & IMAGE, 4, "g"))
-        return f"Rule {name}: {field} is {value:#x}\n" \
+        return f"rule {name}: {field} is {value:#x}\n" \
             f"  allowed: {allowed}\n  {section}\n"
