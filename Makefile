@@ -92,11 +92,20 @@ gdb: ## GDB, stopped before the first VMRUN; BATCH=1: a session by itself
 	+@$(LOCKED) all
 	@$(EMU) gdb $(if $(BATCH),--batch) -- vmctl tour
 
+SESSION	= $(if $(BATCH),--batch) $(addprefix --script ,$(SCRIPT))
+
 .PHONY: bochs
-bochs: ## Bochs's debugger before the first VMLAUNCH; BATCH=1: by itself
+bochs: ## Bochs's debugger before the first VMLAUNCH; BATCH=1, SCRIPT=file
 	@$(DEPS) bochs
 	+@$(LOCKED) all
-	@$(EMU) bochs $(if $(BATCH),--batch) -- vmctl tour
+	@$(EMU) bochs $(SESSION) -- vmctl tour
+
+.PHONY: transcripts
+transcripts: ## records the debugger sessions of the book that differ
+	@$(DEPS) check
+	+@$(LOCKED) all
+	+@$(LOCKED) DEBUG=1 BUILD=$(BUILD)/debug all
+	@$(PYTHON) tools/transcripts.py --build $(BUILD) $(T)
 
 .PHONY: linux
 linux: ## boots Linux with the module and a shell; CPU=intel: in Bochs

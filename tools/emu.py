@@ -14,6 +14,7 @@ with this process. Nothing is written outside the build directory and the
 temporary directory that one run makes for itself.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -30,37 +31,20 @@ import tty
 from dataclasses import dataclass, field, replace
 
 TOOLS = pathlib.Path(__file__).resolve().parent
-sys.path.append(str(TOOLS.parent / "src/host/metal"))
-import mkimage  # noqa: E402  (found by the line above)
+sys.path += [str(TOOLS), str(TOOLS.parent / "src/host/metal"),
+             str(TOOLS / "bochs")]
+import front  # noqa: E402  (found by the line above)
 import linuximg  # noqa: E402
+import mkimage  # noqa: E402
 
 # Exit statuses of this program where the client's own is not known.
 TIMEOUT, FAULT, EMULATOR = 124, 125, 126
 
 ISA_DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
+# What BATCH=1 plays.
+SESSIONS = {"gdb": TOOLS / "gdb/batch.gdb", "bochs": TOOLS.parent
+            / "tests/integration/transcripts/bochs-session.rc"}
 SEABIOS = "/usr/share/seabios/bios.bin"
-
-
-# What `make bochs` says first: the debugger cannot print a text of ours.
-NEXT_VMLAUNCH = """\
-Bochs stops before the first VMLAUNCH. Type next:
-
-  s                 across VMLAUNCH, onto the guest's first instruction
-                    (no page is mapped yet, so Bochs cannot show it)
-  r, sreg, creg     now they are the guest's registers
-  c                 on, to the exit: Caught VMEXIT, at vmx_exit_point
-  show "cpu0.VMX"   controls, shadows and host state in the VMCS; vmcsptr
-  xp /1wx ADDRESS   of that + 0x918: exit reason, 0xd10: qualification,
-                    0x940: instruction length, 0xe88: the guest's RIP
-  vmexitbp          stop at exits no more; again: stop
-  lb 0x8013         stop behind the first instruction; then c, r, and:
-  x /8bx 0x8010     the guest's memory, through its page tables and EPT
-  page 0x8010       that walk, EPT first
-  u 0x8010 0x8020   the same, disassembled
-  q                 the end
-
-The host's console is in {console}.
-"""
 
 
 @dataclass
@@ -452,54 +436,47 @@ def gdb_session(job, gdb_args, limit=None):
 
 def symbols(elf):
     """Addresses and names of the kernel, as Bochs reads them: the data too,
-    since it does not name what is behind the last symbol it knows."""
+    since it does not name what is behind the last symbol it knows. None of
+    low addresses: those would be the guest's."""
     out = subprocess.run(["nm", "-n", elf], stdout=subprocess.PIPE,
                          text=True, check=True).stdout
-    return re.sub(r"^(\w+) \w (\S+)$", r"\1 \2", out, flags=re.M)
+    return "".join(f"{address} {name}\n" for address, name in
+                   re.findall(r"^(f\w+) \w (\S+)$", out, re.M))
 
 
-def bochs_session(job, script, limit=None, backend=BACKENDS["metal-vmx"]):
-    """Bochs's debugger, the kernel's symbols loaded: does what `script` says
-    and then what is typed.
-
-    Returns Bochs's exit status; with a limit, what it printed too.
-    """
+@contextlib.contextmanager
+def bochs_debugger(job, limit=None, backend=BACKENDS["metal-vmx"],
+                   begin=TOOLS / "bochs/vmm.rc"):
+    """Bochs's debugger behind tools/bochs/front.py, told to do `begin`."""
     job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
     console = job.build / f"bochs-{os.getpid()}.log"
-    names = job.tmp / "symbols"
-    names.write_text(symbols(job.build / "metal/vmm.elf"))
+    names = symbols(job.build / "metal/vmm.elf")
+    (job.tmp / "symbols").write_text(names)
     argv = bochs_argv(backend, job, f"mode=file, dev={console}",
-                      f'ldsym global "{names}"\n' + script)
-    env = {**os.environ, "TERM": os.environ.get("TERM", "xterm")}
+                      f'ldsym global "{job.tmp}/symbols"\n'
+                      + begin.read_text())
     process = None
     try:
         with open(job.tmp / "errors", "wb") as errors:
-            if limit is None:
-                print(NEXT_VMLAUNCH.format(console=console))
-                sys.stdout.flush()
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                process = subprocess.Popen(
-                    dies_with_parent(argv), stderr=errors, env=env)
-            else:
-                process = start(argv, errors)
-        out = b""
-        if limit is not None:
-            out, late = communicate(
-                process, [process.stdout.fileno(), None], job,
-                time.monotonic() + time_limit(limit), echo=False)
-            if late:
-                end(process)
-        status = process.wait()
-        said = (job.tmp / "errors").read_text(errors="replace")
-        if status != 0:
-            print(bochs_said(said), end="", file=sys.stderr)
-        return status, out.decode(errors="replace")
+            process = start(argv, errors, stdin=subprocess.PIPE)
+        there = front.Front(process, names, console, limit
+                            and time.monotonic() + time_limit(limit))
+        yield there
+        if there.status != 0:
+            print(bochs_said((job.tmp / "errors").read_text(
+                errors="replace")), end="", file=sys.stderr)
     finally:
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process)
         shutil.rmtree(job.tmp, ignore_errors=True)
         console.unlink(missing_ok=True)
+
+
+def bochs_session(job, commands, limit):
+    """(exit status, what was typed and printed) of a script."""
+    with bochs_debugger(job, limit) as there:
+        out = there.play(commands)
+    return there.status, out
 
 
 def pump(process, fd):
@@ -586,15 +563,17 @@ def shell(backend, job):
 
 def debug(opt, job):
     """The verbs gdb and bochs, with a person or with a script."""
+    script = opt.script or opt.batch and SESSIONS[opt.verb]
     if opt.verb == "gdb":
-        session, args = gdb_session, []
-        batch = ["-batch", "-x", str(TOOLS / "gdb/batch.gdb")]
-    else:
-        session, args = bochs_session, (TOOLS / "bochs/vmm.rc").read_text()
-        batch = args + (TOOLS / "bochs/batch.rc").read_text()
-    if not opt.batch:
-        return session(job, args)[0]
-    code, out = session(job, batch, limit=60)
+        args = ["-batch", "-x", str(script)] if script else []
+        code, out = gdb_session(job, args, 60 if script else None)
+        print(out, end="")
+        return code
+    if not script:
+        with bochs_debugger(job) as there:
+            there.talk()
+        return there.status
+    code, out = bochs_session(job, front.commands(script), limit=60)
     print(out, end="")
     return code
 
@@ -621,6 +600,7 @@ def main():
             p.add_argument("--log", type=pathlib.Path)
         if verb in ("gdb", "bochs"):
             p.add_argument("--batch", action="store_true")
+            p.add_argument("--script", type=pathlib.Path)
     opt = parser.parse_args()
     # So that `finally` runs when somebody ends us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

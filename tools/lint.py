@@ -55,7 +55,8 @@ def check_text(path, text):
             breach(path, n, "carriage return")
         table = path.suffix == ".md" and (line.startswith("|")
                                           or "](" in line)
-        if len(line.expandtabs(8)) > 80 and not table:
+        recorded = path.parent.name == "transcripts" and path.suffix == ".txt"
+        if len(line.expandtabs(8)) > 80 and not table and not recorded:
             breach(path, n, f"{len(line.expandtabs(8))} columns, 80 allowed")
         if re.search(r"\b(TODO|FIXME|XXX)\b", line) and path.name != "lint.py":
             breach(path, n, "unfinished business")
@@ -190,7 +191,8 @@ def main():
         if path.suffix == ".py":
             compile(text, str(path), "exec")
     tool(["shellcheck"], shell)
-    tool(["codespell", "-q", "3", "-L", "ans,inout,fo,fro,nd,te,ist"], words)
+    tool(["codespell", "-q", "3", "-L",
+          "ans,inout,fo,fro,nd,te,ist,extint"], words)
     for line in found:
         print(line)
     print(f"lint: {len(files)} files, {len(found)} breaches")

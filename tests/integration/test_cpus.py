@@ -73,15 +73,19 @@ def test_cpu(boot, backend, said):
         assert "No such device" in client[0] and "CPU" in client[0]
 
 
-def feature_control(bios):
+def feature_control(bios, tmp_path):
     """FEATURE_CONTROL when the kernel starts, and when a guest does."""
     backend = dataclasses.replace(emu.BACKENDS["metal-vmx"], bios=bios)
-    show = 'show "cpu0.MSR.ia32_feature_ctrl"\n'
-    status, out = emu.bochs_session(
-        emu.Job(BUILD, ["vmctl", "tour"]),
-        f'lb "kmain"\nc\n{show}lb "vmx_before_vmlaunch"\nc\n{show}q\n',
-        limit=60, backend=backend)
-    assert status == 0, out
+    show = 'show "cpu0.MSR.ia32_feature_ctrl"'
+    script = tmp_path / "begin"
+    script.write_text('lb "kmain"\nc\n')
+    with emu.bochs_debugger(emu.Job(BUILD, ["vmctl", "tour"]), limit=60,
+                            backend=backend, begin=script) as there:
+        there.begin()
+        out = there.ask(show)
+        there.ask('lb "vmx_before_vmlaunch"')
+        there.ask("c")
+        out += there.ask(show)
     return [int(v, 16) for v in
             re.findall(r"ia32_feature_ctrl = (0x\w+)", out)]
 
@@ -89,9 +93,9 @@ def feature_control(bios):
 @pytest.mark.parametrize("bios,found", [
     (emu.BACKENDS["metal-vmx"].bios, 5), (emu.SEABIOS, 0)],
     ids=["locked-on", "unlocked"])
-def test_feature_control(bios, found):
+def test_feature_control(bios, found, tmp_path):
     """SeaBIOS leaves FEATURE_CONTROL at 0: the driver sets it, and locks."""
-    assert feature_control(bios) == [found, 5]
+    assert feature_control(bios, tmp_path) == [found, 5]
 
 
 def test_runs_where_feature_control_was_unlocked(boot):
