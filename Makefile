@@ -86,13 +86,17 @@ shell: ## a prompt with one command per ioctl, on the serial line
 	+@$(LOCKED) all
 	@$(EMU) shell --backend $(BACKEND) -- vmctl shell
 
-.PHONY: gdb
-gdb: ## GDB, stopped before the first VMRUN; BATCH=1: a session by itself
+SESSION	= $(if $(BATCH),--batch) $(addprefix --script ,$(SCRIPT))
+
+.PHONY: gdb gdb-rr
+gdb: ## GDB, stopped before the first VMRUN; BATCH=1, SCRIPT=file
 	@$(DEPS) gdb
 	+@$(LOCKED) all
-	@$(EMU) gdb $(if $(BATCH),--batch) -- vmctl tour
-
-SESSION	= $(if $(BATCH),--batch) $(addprefix --script ,$(SCRIPT))
+	@$(EMU) gdb $(SESSION) -- vmctl tour
+gdb-rr: ## the same in a replay, in which GDB goes back: reverse-stepi
+	@$(DEPS) gdb
+	+@$(LOCKED) all
+	@$(EMU) gdb --reverse $(SESSION) -- vmctl tour
 
 .PHONY: bochs
 bochs: ## Bochs's debugger before the first VMLAUNCH; BATCH=1, SCRIPT=file

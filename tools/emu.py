@@ -4,7 +4,7 @@
 
     emu.py run   [--backend B] [--limit S] [--log FILE] -- CLIENT [ARG]...
     emu.py shell [--backend B] -- CLIENT [ARG]...    the serial line is here
-    emu.py gdb   [--batch] -- CLIENT [ARG]...        QEMU, and GDB attached
+    emu.py gdb   [--batch] [--reverse] -- CLIENT [ARG]...    QEMU and GDB
     emu.py bochs [--batch] -- CLIENT [ARG]...        Bochs's own debugger
 
 As a module: run() gives a Result for the tests and for the mutants.
@@ -19,9 +19,11 @@ import os
 import pathlib
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -42,8 +44,9 @@ TIMEOUT, FAULT, EMULATOR = 124, 125, 126
 
 ISA_DEBUG_EXIT = "isa-debug-exit,iobase=0xf4,iosize=4"
 # What BATCH=1 plays.
-SESSIONS = {"gdb": TOOLS / "gdb/batch.gdb", "bochs": TOOLS.parent
-            / "tests/integration/transcripts/bochs-session.rc"}
+PLAYED = TOOLS.parent / "tests/integration/transcripts"
+SESSIONS = {"gdb": PLAYED / "gdb-first.gdb",
+            "bochs": PLAYED / "bochs-session.rc"}
 SEABIOS = "/usr/share/seabios/bios.bin"
 
 
@@ -112,6 +115,7 @@ class Job:
     until: bytes = b""          # enough seen once this has been printed
     extra: list = field(default_factory=list)
     tmp: pathlib.Path = None
+    log: str = ""               # with GDB: what the serial line said
     # Of the Linux host: its kernel, more of its command line, files that its
     # RAM disk has beside /etc/job.
     flavor: str = linuximg.FLAVOR
@@ -399,25 +403,85 @@ def free_port():
     raise SystemExit("emu.py: no free loopback port")
 
 
-def gdb_session(job, gdb_args, limit=None):
-    """QEMU stopped at its first instruction, and GDB attached to it.
+def gdb_session(job, gdb_args, limit=None, reverse=False):
+    """QEMU stopped at its first instruction, and GDB attached to it. With
+    `reverse` it is a replay, in which GDB can go back.
 
     Returns GDB's exit status; with a limit, its output too.
     """
     job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
-    port = free_port()
-    job.extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
     serial = job.build / f"gdb-{os.getpid()}.log"
-    argv = qemu_argv(job, BACKENDS["metal-svm"], f"file:{serial}")
-    process = subprocess.Popen(
-        dies_with_parent(argv), stdin=subprocess.DEVNULL,
-        start_new_session=True)
-    gdb = ["gdb", "-q", "-nx", "-iex", "set confirm off",
-           "-iex", "set pagination off", str(job.build / "metal/vmm.elf"),
-           "-ex", "set tcp connect-timeout 20",
-           "-ex", f"target remote 127.0.0.1:{port}",
-           "-x", str(TOOLS / "gdb/vmm.gdb"), *gdb_args]
     try:
+        if reverse:
+            record(job, serial)
+        job.extra += ["-S"]
+        gdb = [str(job.build / "metal/vmm.elf"), TARGET,
+               "-x", str(TOOLS / "gdb/load.py"),
+               "-x", str(TOOLS / "gdb/start.gdb"), *gdb_args]
+        return gdb_attached(job, BACKENDS["metal-svm"], serial, gdb, limit)
+    finally:
+        shutil.rmtree(job.tmp, ignore_errors=True)
+        serial.unlink(missing_ok=True)
+
+
+def gdb_linux(job, gdb_args, limit=None):
+    """GDB attached to the Linux host, once it has printed job.until: what the
+    driver holds can be looked at.
+
+    Returns what gdb_session returns.
+    """
+    job.tmp = pathlib.Path(tempfile.mkdtemp(prefix="vmm."))
+    serial = job.build / f"gdb-{os.getpid()}.log"
+    serial.touch()
+    where = "cd /sys/module/vmm/sections; echo vmm.ko $(cat .text .data .bss " \
+        ".rodata); cd /; exec "
+    job.args = ["sh", "-c", where + shlex.join(job.args)]
+    backend = replace(BACKENDS["linux-svm"], cpus=1, count=True)
+    kver = (job.build / "kernel" / job.flavor / "kver").read_text().strip()
+
+    def symbols_of_module():
+        deadline = time.monotonic() + time_limit(limit or 300)
+        while True:
+            log = serial.read_bytes().decode(errors="replace")
+            m = re.search(r"^vmm\.ko (\S+) (\S+) (\S+) (\S+)", log, re.M)
+            if m and job.until.decode() in log:
+                break
+            if time.monotonic() > deadline:
+                raise SystemExit(f"emu.py: Linux did not come up:\n{log}")
+            time.sleep(0.2)
+        return ["-ex", f"add-symbol-file {job.build}/module/{kver}/vmm.ko "
+                f"{m[1]} -s .data {m[2]} -s .bss {m[3]} -s .rodata {m[4]}"]
+    try:
+        return gdb_attached(
+            job, backend, serial, [symbols_of_module, TARGET, "-x",
+                                   str(TOOLS / "gdb/load.py"), *gdb_args],
+            limit)
+    finally:
+        shutil.rmtree(job.tmp, ignore_errors=True)
+        serial.unlink(missing_ok=True)
+
+
+TARGET = object()       # where GDB's arguments name the machine
+
+
+def gdb_attached(job, backend, serial, gdb_args, limit):
+    """QEMU, and GDB: its arguments, or functions that give some once QEMU has
+    started."""
+    port = free_port()
+    job.extra += ["-gdb", f"tcp:127.0.0.1:{port}"]
+    target = ["-ex", "set tcp connect-timeout 20",
+              "-ex", f"target remote 127.0.0.1:{port}"]
+    errors = job.tmp / "errors"
+    with open(errors, "wb") as stderr:
+        process = subprocess.Popen(
+            dies_with_parent(qemu_argv(job, backend, f"file:{serial}")),
+            stdin=subprocess.DEVNULL, stderr=stderr, start_new_session=True)
+    try:
+        gdb = ["gdb", "-q", "-nx", "-iex", "set confirm off",
+               "-iex", "set pagination off"]
+        for arg in gdb_args:
+            gdb += target if arg is TARGET else arg() if callable(arg) \
+                else [arg]
         if limit is None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             return subprocess.call(gdb), ""
@@ -430,8 +494,35 @@ def gdb_session(job, gdb_args, limit=None):
         return TIMEOUT, (e.stdout or b"").decode(errors="replace")
     finally:
         end(process)
-        shutil.rmtree(job.tmp, ignore_errors=True)
-        serial.unlink(missing_ok=True)
+        # It warns that no timer is active when GDB steps.
+        print(re.sub(r".*(no active timers|terminating on signal).*\n", "",
+                     errors.read_text(errors="replace")), end="",
+              file=sys.stderr)
+        job.log = serial.read_bytes().decode(errors="replace") \
+            .replace("\r", "")
+
+
+def record(job, serial):
+    """Runs a job to its end and keeps what came from outside, for a replay;
+    then says so in the job. QEMU keeps snapshots of the machine in a disk."""
+    cluster = 1 << 16
+    head = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, 1 << 20, 0,
+                       1, 3 * cluster, cluster, 1, 0, 0)
+    disk = job.tmp / "snapshots"    # header, where the counts are, counts, L1
+    disk.write_bytes(
+        head.ljust(cluster, b"\0")
+        + struct.pack(">Q", 2 * cluster).ljust(cluster, b"\0")
+        + struct.pack(">4H", 1, 1, 1, 1).ljust(cluster, b"\0")
+        + bytes(cluster))
+    extra = job.extra + ["-drive", f"file={disk},if=none,id=snapshots,"
+                         "format=qcow2", "-icount"]
+    rr = f",rrfile={job.tmp}/events,rrsnapshot=init"
+    job.extra = extra + ["rr=record" + rr]
+    subprocess.run(
+        dies_with_parent(qemu_argv(job, BACKENDS["metal-svm"],
+                                   f"file:{serial}")),
+        stdin=subprocess.DEVNULL, timeout=time_limit(300), check=False)
+    job.extra = extra + ["rr=replay" + rr]
 
 
 def symbols(elf):
@@ -565,8 +656,11 @@ def debug(opt, job):
     """The verbs gdb and bochs, with a person or with a script."""
     script = opt.script or opt.batch and SESSIONS[opt.verb]
     if opt.verb == "gdb":
-        args = ["-batch", "-x", str(script)] if script else []
-        code, out = gdb_session(job, args, 60 if script else None)
+        args = ["-batch"] if script else []
+        for line in front.commands(script) if script else []:
+            args += ["-ex", f"echo (gdb) {line}\\n", "-ex", line]
+        code, out = gdb_session(job, args, 60 if script else None,
+                                opt.reverse)
         print(out, end="")
         return code
     if not script:
@@ -601,6 +695,8 @@ def main():
         if verb in ("gdb", "bochs"):
             p.add_argument("--batch", action="store_true")
             p.add_argument("--script", type=pathlib.Path)
+        if verb == "gdb":
+            p.add_argument("--reverse", action="store_true")
     opt = parser.parse_args()
     # So that `finally` runs when somebody ends us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
