@@ -62,6 +62,7 @@ chip_irr(const struct i8259_chip *c)
  * The level that the chip asks the CPU to serve, or -1: "Fully Nested Mode",
  * "The Special Fully Nested Mode", "Special Mask Mode".
  */
+/* book: i8259-request */
 static int
 chip_request(const struct i8259_chip *c)
 {
@@ -76,6 +77,7 @@ chip_request(const struct i8259_chip *c)
 		return (-1);
 	return (want);
 }
+/* book: end */
 
 static void
 chip_input(struct i8259_chip *c, unsigned int n, bool level)
@@ -262,6 +264,7 @@ i8259_elcr(void *dev, struct io *io)
  * the second that one says the vector: "Cascade Mode". Where ICW3 names a
  * chip that does not answer, nobody drives the bus.
  */
+/* book: i8259-ack */
 int
 i8259_ack(struct i8259 *p)
 {
@@ -276,6 +279,7 @@ i8259_ack(struct i8259 *p)
 	i8259_update(p);
 	return (vector);
 }
+/* book: end */
 
 void
 i8259_set(void *dev, int irq, bool level)

@@ -104,6 +104,7 @@ uart_trigger(const struct ns16550 *u)
 }
 
 /* The pending interrupt of the highest priority: Table IV. */
+/* book: ns16550-iir */
 static uint8_t
 uart_iir(const struct ns16550 *u)
 {
@@ -121,6 +122,7 @@ uart_iir(const struct ns16550 *u)
 		return (fifo | IIR_MODEM);
 	return (fifo | IIR_NONE);
 }
+/* book: end */
 
 /*
  * Brings all pins up to date; the last thing in each call from outside, since
@@ -202,8 +204,7 @@ uart_arrive(struct ns16550 *u, uint8_t byte, uint8_t error)
 			u->rx.byte[u->rx.head] = byte;
 		return;
 	}
-	if (u->rx.n == 1)
-		uart_show(u);
+	uart_show(u);
 	if (!u->timeout)
 		uart_idle(u);
 }

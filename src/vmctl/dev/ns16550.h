@@ -14,6 +14,7 @@
 #define NS16550_FIFO	16
 
 /* What the pins lead to. A function may be NULL. */
+/* book: ns16550-wires */
 struct ns16550_wires {
 	struct line	irq;		/* INTR, when OUT2 lets it through */
 	/*
@@ -27,6 +28,7 @@ struct ns16550_wires {
 	void		(*outputs)(void *arg, uint8_t bits);
 	void		*arg;
 };
+/* book: end */
 
 struct ns16550 {
 	struct ns16550_wires	 w;

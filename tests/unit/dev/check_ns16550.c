@@ -554,6 +554,9 @@ START_TEST(errors_at_their_byte)
 		/* Read by RBR alone it stays until LSR is read. */
 		{ IN, RBR, 0x00 }, { LINE, 0, 1 }, { IN, LSR, 0xf8 },
 		{ LINE, 0, 0 }, { IN, LSR, 0x60 },
+		/* Told once, it is gone from bit 7 before the byte is. */
+		{ BREAK, 0, 0 }, { IN, LSR, 0xf9 }, { IN, LSR, 0x61 },
+		{ IN, RBR, 0x00 }, { IN, LSR, 0x60 },
 		/* Bytes that are thrown away have no errors. */
 		{ RX, 1, 'd' }, { BREAK, 0, 0 }, { OUT, FCR, 0x03 },
 		{ IN, LSR, 0x60 }, { BREAK, 0, 0 }, { LINE, 0, 1 },
