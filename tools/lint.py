@@ -192,7 +192,7 @@ def main():
             compile(text, str(path), "exec")
     tool(["shellcheck"], shell)
     tool(["codespell", "-q", "3", "-L",
-          "ans,inout,fo,fro,nd,te,ist,extint"], words)
+          "ans,inout,fo,fro,nd,te,ist,extint,thre"], words)
     for line in found:
         print(line)
     print(f"lint: {len(files)} files, {len(found)} breaches")
