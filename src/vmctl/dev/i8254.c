@@ -36,6 +36,7 @@
 /* --- Ticks and ns --- */
 
 /* A second has a whole number of ticks: no fraction is ever left behind. */
+/* book: i8254-ticks */
 static int64_t
 now_tick(const struct i8254 *p)
 {
@@ -55,6 +56,7 @@ tick_ns(int64_t tick)
 		return (TIME_NEVER);
 	return (s * SECOND_NS + (rest * SECOND_NS + I8254_HZ - 1) / I8254_HZ);
 }
+/* book: end */
 
 /* --- One counter --- */
 
@@ -78,6 +80,7 @@ high_half(const struct i8254_counter *c)
 	return ((c->n + 1) / 2);
 }
 
+/* book: i8254-output */
 static bool
 output(const struct i8254_counter *c, int64_t t)
 {
@@ -97,6 +100,7 @@ output(const struct i8254_counter *c, int64_t t)
 		return (e != n);
 	}
 }
+/* book: end */
 
 /* What is in the counting element. It wraps, but in modes 2 and 3. */
 static uint16_t
@@ -186,6 +190,7 @@ load(struct i8254_counter *c)
 }
 
 /* What has happened up to t. */
+/* book: i8254-sync */
 static void
 sync(struct i8254_counter *c, int64_t t)
 {
@@ -197,6 +202,7 @@ sync(struct i8254_counter *c, int64_t t)
 	c->rose |= next_rise(c, c->synced) <= t;
 	c->synced = t;
 }
+/* book: end */
 
 /* A control word for this counter: everything as new but the gate. */
 static void
@@ -335,6 +341,7 @@ set_gate(struct i8254_counter *c, bool gate, int64_t t)
  * edges may have come since the last time, when the VM did not run; they
  * become one. A pulse of one tick is shown at its end.
  */
+/* book: i8254-line */
 static void
 update_line(struct i8254 *p)
 {
@@ -356,6 +363,7 @@ update_line(struct i8254 *p)
 	}
 	timer_arm(p->timers, &p->timer, tick_ns(at));
 }
+/* book: end */
 
 static void
 fire(void *arg)

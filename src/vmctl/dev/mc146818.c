@@ -148,7 +148,7 @@ from_date(struct mc146818 *m, const uint8_t date[MC_DATE_REGS])
 	int64_t s = days * DAY_S + decode_hour(m, date[D_HOUR]) * 3600 +
 	    decode(m, date[D_MIN]) * 60 + decode(m, date[D_SEC]);
 
-	m->weekday = (decode(m, date[D_WEEKDAY]) + 6 + 7 -
+	m->weekday = (decode(m, date[D_WEEKDAY]) + 6 -
 	    weekday_of(floor_div(s, DAY_S))) % 7;
 	return (s);
 }
@@ -244,6 +244,7 @@ update_line(struct mc146818 *m)
 }
 
 /* Raises the flags of what went by since the last time. */
+/* book: mc146818-sync */
 static void
 sync(struct mc146818 *m)
 {
@@ -262,6 +263,7 @@ sync(struct mc146818 *m)
 	m->tick = tick;
 	update_line(m);
 }
+/* book: end */
 
 /* Arms the timer for the next flag that moves the line. */
 static void
@@ -271,19 +273,16 @@ plan(struct mc146818 *m)
 	int64_t p = period(m), s_ns = SECOND_NS;
 	uint8_t want = m->ram[REG_C] & IRQF ? 0 : m->ram[REG_B];
 
-	if (runs(m) && want & UF)
+	if (p != 0 && want & PF) {	/* never later than the second */
+		tick = ticks(second, ns);
+		tick = (floor_div(tick, p) + 1) * p - second * CRYSTAL;
+		at = (tick * s_ns + CRYSTAL - 1) / CRYSTAL;
+	} else if (runs(m) && want & UF) {
 		at = s_ns;
-	else if (runs(m) && want & AF) {
+	} else if (runs(m) && want & AF) {
 		alarm = next_alarm(m, second + m->offset);
 		if (alarm != NEVER)
 			at = (alarm - second - m->offset) * s_ns;
-	}
-	if (p != 0 && want & PF) {
-		tick = ticks(second, ns);
-		tick = (floor_div(tick, p) + 1) * p - second * CRYSTAL;
-		tick = (tick * s_ns + CRYSTAL - 1) / CRYSTAL;
-		if (tick < at)
-			at = tick;
 	}
 	timer_arm(m->timers, &m->timer, at == NEVER ? TIME_NEVER :
 	    timers_now(m->timers) + (uint64_t)(at - ns));

@@ -260,6 +260,13 @@ START_TEST(latches)
 	ck_assert_uint_eq(in_both(0x40), 1000);
 	ck_assert_uint_eq(in_both(0x41), 2000);
 	ck_assert_uint_eq(in_both(0x42), 3000);
+	/* A status stays, too, until it is read. */
+	start(0, 0x30, 5);
+	out(0x43, 0xe2);
+	to(600);
+	out(0x43, 0xe2);
+	ck_assert_uint_eq(in(0x40), 0x70);
+	ck_assert_uint_eq(status(0), 0xb0);
 	/* A control word forgets what is latched. */
 	out(0x43, 0xc2);
 	out(0x43, 0x30);
@@ -390,6 +397,20 @@ START_TEST(gate_level)
 	gate(true);
 	to(6007);
 	ck_assert_int_eq(out2(), t[_i].after);
+}
+END_TEST
+
+/* A strobe that the gate meets is over. */
+START_TEST(gate_strobe)
+{
+	gate(true);
+	start(2, 0x38, 10);
+	to(11);
+	ck_assert_int_eq(out2(), 0);
+	gate(false);
+	ck_assert_int_eq(out2(), 1);
+	to(100);
+	ck_assert_int_eq(out2(), 1);
 }
 END_TEST
 
@@ -534,6 +555,32 @@ START_TEST(line_missed)
 	ck_assert_uint_eq(unit_edges[IRQ], edges);
 	to(1 + 2002000);
 	ck_assert_uint_eq(unit_edges[IRQ], edges + 2);
+}
+END_TEST
+
+/* The edge between an old count and a new one is neither's, but comes. */
+START_TEST(line_change)
+{
+	unsigned int edges;
+	bool late = _i;
+
+	start(0, 0x34, 1000);
+	to(500);
+	edges = unit_edges[IRQ];
+	out(0x40, 5000 & 0xff);
+	out(0x40, 5000 >> 8);
+	if (late)
+		unit_now = at(3000);
+	else
+		to(1000);
+	ck_assert_uint_eq(unit_edges[IRQ], edges);
+	timers_run(&unit_timers);
+	to(late ? 3000 : 1001);
+	ck_assert_uint_eq(unit_edges[IRQ], edges + 2);
+	to(6000);
+	ck_assert_uint_eq(unit_edges[IRQ], edges + 2);
+	to(6001);
+	ck_assert_uint_eq(unit_edges[IRQ], edges + 4);
 }
 END_TEST
 
@@ -744,11 +791,13 @@ main(void)
 	tcase_add_test(tc, square_change);
 	tcase_add_test(tc, new_count);
 	tcase_add_loop_test(tc, gate_level, 0, 2);
+	tcase_add_test(tc, gate_strobe);
 	tcase_add_loop_test(tc, gate_both, 0, 2);
 	tcase_add_test(tc, gate_trigger);
 	tcase_add_test(tc, line_no_drift);
 	tcase_add_test(tc, line_square);
 	tcase_add_loop_test(tc, line_missed, 0, 2);
+	tcase_add_loop_test(tc, line_change, 0, 2);
 	tcase_add_loop_test(tc, line_once, 0, 2);
 	tcase_add_test(tc, line_late_write);
 	tcase_add_test(tc, line_count_one);
