@@ -22,6 +22,7 @@ struct i8254_counter {
 	uint32_t	cr;		/* 1-65536; 0: none was written */
 	bool		null;		/* not yet in the counting element */
 
+	/* book: i8254-element */
 	/* The counting element. */
 	uint32_t	n;		/* what it was loaded with; 0: never */
 	int64_t		base;		/* when it held n */
@@ -31,6 +32,7 @@ struct i8254_counter {
 	bool		low_half;	/* mode 3: and begins with OUT low */
 	int64_t		synced;		/* it is as it was then */
 	bool		rose;		/* OUT did, since it was last asked */
+	/* book: end */
 
 	bool		count_latched, status_latched;
 	uint16_t	latch;

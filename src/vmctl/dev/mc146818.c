@@ -147,9 +147,11 @@ from_date(struct mc146818 *m, const uint8_t date[MC_DATE_REGS])
 	    decode(m, date[D_DAY]));
 	int64_t s = days * DAY_S + decode_hour(m, date[D_HOUR]) * 3600 +
 	    decode(m, date[D_MIN]) * 60 + decode(m, date[D_SEC]);
+	int ahead;
 
-	m->weekday = (decode(m, date[D_WEEKDAY]) + 6 -
-	    weekday_of(floor_div(s, DAY_S))) % 7;
+	ahead = decode(m, date[D_WEEKDAY]) + 6 -
+	    weekday_of(floor_div(s, DAY_S));
+	m->weekday = ahead % 7;
 	return (s);
 }
 

@@ -880,6 +880,20 @@ START_TEST(flat_room)
 }
 END_TEST
 
+/* Numbers of a file end with it. */
+START_TEST(get)
+{
+	static const uint8_t data[] = { 1, 2, 3, 4, 5 };
+	struct load_file f = { data, 5, NULL };
+
+	ck_assert_uint_eq(load_get(&f, 0, 4), 0x04030201);
+	ck_assert_uint_eq(load_get(&f, 1, 8), 0x05040302);
+	ck_assert_uint_eq(load_get(&f, 4, 2), 5);
+	ck_assert_uint_eq(load_get(&f, 5, 8), 0);
+	ck_assert_uint_eq(load_get(&f, UINT64_MAX, 8), 0);
+}
+END_TEST
+
 START_TEST(kinds)
 {
 	l.image = (struct load_file){ image, 0, NULL };
@@ -1036,6 +1050,7 @@ main(void)
 	tcase_add_test(tc, multiboot_upper);
 	tcase_add_test(tc, flat);
 	tcase_add_test(tc, flat_room);
+	tcase_add_test(tc, get);
 	tcase_add_test(tc, kinds);
 	tcase_add_loop_test(tc, fuzz, 0, N(fuzzed));
 	return (unit_end());
