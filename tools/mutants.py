@@ -56,6 +56,11 @@ class Mutant:
         return self.where if self.where == "unit" else \
             emu.BACKENDS[self.where].host
 
+    @property
+    def suite(self):
+        """Of a Check test; dev/SUITE for one of vmctl's devices."""
+        return self.test.rpartition("/")[0]
+
     def __str__(self):
         return f"{self.where}:{self.test}"
 
@@ -129,7 +134,7 @@ def run_suite(tree, suite):
 
 
 def unit_verdict(ran, test):
-    suite, name = test.split("/")
+    suite, _, name = test.rpartition("/")
     tap, log = ran
     found = re.findall(rf"^(not )?ok \d+ - [^:]*:[^:]*:{name}: ?(.*)$", tap,
                        re.M)
@@ -172,7 +177,7 @@ def run_conform(tree, backend, clauses, dies=""):
 
 def verdict(tree, m):
     if m.where == "unit":
-        return unit_verdict(run_suite(tree, m.test.split("/")[0]), m.test)
+        return unit_verdict(run_suite(tree, m.suite), m.test)
     return run_conform(tree, m.where, [m.test], m.dies)[m.test]
 
 
@@ -190,7 +195,7 @@ def base(mutants, pool):
     """(test, Verdict) of each test, in the tree itself."""
     groups = {}
     for m in mutants:
-        suite = m.test.split("/")[0] if m.where == "unit" else ""
+        suite = m.suite if m.where == "unit" else ""
         groups.setdefault((m.where, suite), set()).add(m.test)
     jobs = []
     for (where, suite), tests in groups.items():
@@ -206,7 +211,7 @@ def base(mutants, pool):
 
 def goal(m):
     if m.where == "unit":
-        return ["build/unit/" + re.split("[@/]", m.test)[0]]
+        return ["build/unit/" + m.suite.split("@")[0]]
     if m.host == "linux":
         return ["linux-all"]
     if emu.BACKENDS[m.where].emulator == "qemu":
