@@ -558,6 +558,17 @@ vmm_request(uint32_t cmd)
 	return (r->size != 0 && r->size == IOC_LEN(cmd) ? r : NULL);
 }
 
+/*
+ * Is a thread inside RUN, and the owner of the registers?
+ * Locks: v->lock held.
+ */
+static bool
+vcpu_inside(const struct vcpu *v)
+{
+	return (v->state == VCPU_STATE_RUNNING ||
+	    v->state == VCPU_STATE_REQTERM);
+}
+
 /* book: vmm-call-vcpu */
 /* Call a request on its VCPU, under the lock if it needs that. */
 static int
@@ -574,8 +585,7 @@ vmm_call_vcpu(const struct vmm_request *r, struct vmm_target *t, uint32_t id,
 		return (r->fn(t, arg));
 	host_mutex_lock(&v->lock);
 	if ((r->need == STOPPED && v->state != VCPU_STATE_STOPPED) ||
-	    (r->need == IDLE && (v->state == VCPU_STATE_RUNNING ||
-	    v->state == VCPU_STATE_REQTERM)))
+	    (r->need == IDLE && vcpu_inside(v)))
 		error = EBUSY;
 	else
 		error = r->fn(t, arg);
@@ -855,8 +865,7 @@ view_vcpus(struct vm *vm, void *arg)
 		d->put(d->arg, "vm", NULL, vm->id);
 		d->put(d->arg, "vcpu", NULL, i);
 		host_mutex_lock(&v->lock);
-		if (v->state == VCPU_STATE_RUNNING ||
-		    v->state == VCPU_STATE_REQTERM)
+		if (vcpu_inside(v))
 			d->put(d->arg, "running", NULL, 1);
 		else
 			hv->dump(v, d->put, d->arg);
@@ -877,18 +886,22 @@ view_trace(struct vm *vm, void *arg)
 	}
 }
 
-/* Only VCPUs that were refused an entry, or a RESETCPU. */
+/* Only VCPUs that were refused an entry, or a RESETCPU, and do not run. */
 static void
 view_explain(struct vm *vm, void *arg)
 {
 	const struct vmm_viewing *d = arg;
 	struct entry_broken b;
+	struct vcpu *v;
 	unsigned int i;
 
 	for (i = 0; i < vm->ncpus; i++) {
-		host_mutex_lock(&vm->vcpu[i]->lock);
-		b = vm->vcpu[i]->broken;
-		host_mutex_unlock(&vm->vcpu[i]->lock);
+		v = vm->vcpu[i];
+		host_mutex_lock(&v->lock);
+		b = v->broken;
+		if (vcpu_inside(v))
+			b.rule = NULL;
+		host_mutex_unlock(&v->lock);
 		if (b.rule == NULL)
 			continue;
 		d->put(d->arg, "vm", NULL, vm->id);
