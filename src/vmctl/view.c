@@ -19,7 +19,9 @@
 #include "vmctl.h"
 
 #define RUN	2		/* the number of that ioctl */
+#ifndef VIEWS		/* a test has its own */
 #define VIEWS	"/sys/kernel/debug/vmm/"
+#endif
 
 /*
  * The text of a view. The host makes it anew at each read(), so it is whole
