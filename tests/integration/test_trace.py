@@ -438,6 +438,67 @@ def test_failed_run_that_was_entered_is_not_explained(boot, backend):
                                           backend=backend).log
 
 
+# --- The book --------------------------------------------------------------
+
+BOOK = TOP / "docs/book"
+# How far a figure of the book may be from today's: the code does change.
+FAR = 1.5
+
+
+def near(book, today):
+    return book == today or (min(book, today) + 100) * FAR > max(book, today)
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_book_shows_the_table(boot, backend):
+    """The tables of "Reading a trace" are those of today, or begin them, but
+    for the ticks, which are about the same."""
+    name = backend.replace("metal", "trace")
+    block = re.search(rf"^:name: {name}\n\n(.*?)\n```$",
+                      (BOOK / "trace.md").read_text(), re.M | re.S)[1]
+    log = boot(script("out", "trace"), backend=backend).log
+    today = log[log.index("VM 1 VCPU 0"):]
+    for line, new in zip(block.splitlines(), today.splitlines()):
+        a, b = ROW.fullmatch(line), ROW.fullmatch(new)
+        if not b:
+            assert line == new, today
+            continue
+        assert a and (a["nr"], a["where"], a["rest"]) == \
+            (b["nr"], b["where"], b["rest"]), today
+        for column in ("since", "ticks"):
+            assert near(int(a[column]), int(b[column])), f"{line}\n{today}"
+    assert len(block.splitlines()) > 8
+
+
+def test_book_has_the_picture_of_today(boot):
+    """trace.json is what this prints, indented, but for the ticks."""
+    words = "create ; load out ; reset ; step 2 ; trace --json 8"
+    today = trace_json(boot(["vmctl", "exec", *words.split()]).log)
+    sample = json.loads((BOOK / "trace.json").read_text())
+    for a, b in zip(sample["traceEvents"], today["traceEvents"],
+                    strict=True):
+        for event in (a, b):
+            event.get("args", {}).pop("ticks", None)
+        times = [(e.pop(k, 0) * 1000) for e in (a, b) for k in ("ts", "dur")]
+        assert a == b, json.dumps(today, indent=1)
+        assert near(times[0], times[2]) and near(times[1], times[3]), a
+
+
+@pytest.mark.slow
+def test_book_has_the_costs_of_today(without):
+    """The figures of the table, and those of a CPUID, which are round."""
+    text = (BOOK / "trace.md").read_text()
+    for kind, column in (("an exit's", 0), ("a request's", 1)):
+        row = re.search(rf"instructions of {kind} record \| (\d+) \| (\d+) ",
+                        text).groups()
+        for backend, told_ in zip(BOTH, row):
+            assert abs(costs(without, backend)[column] - int(told_)) <= 2
+    cpuid = re.search(r"some (\d+) instructions on AMD, and some (\d+)\s+on "
+                      r"Intel", text).groups()
+    for backend, told_ in zip(BOTH, cpuid):
+        assert abs(figures(BUILD, backend)[0] - int(told_)) < 50
+
+
 # --- What it costs ---------------------------------------------------------
 
 def figures(build, backend):
@@ -483,14 +544,19 @@ def without(tmp_path_factory):
     return tree / "build"
 
 
+def costs(without, backend):
+    """Instructions of an exit's record and of a request's: a CPUID in the
+    driver writes one, an OUT to the client one of each kind."""
+    with_, none = figures(BUILD, backend), figures(without, backend)
+    of_exit = with_[0] - none[0]
+    return of_exit, with_[1] - none[1] - of_exit
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BOTH)
 def test_record_costs_little(without, backend):
-    """Measured: a CPUID in the driver writes one record, an OUT to the
-    client one of each kind."""
-    with_, none = figures(BUILD, backend), figures(without, backend)
-    of_exit = with_[0] - none[0]
-    of_ioctl = with_[1] - none[1] - of_exit
+    """Measured, with the ring's calls and without."""
+    of_exit, of_ioctl = costs(without, backend)
     print(f"{backend}: exit {of_exit}, ioctl {of_ioctl} instructions")
     assert 20 < of_exit <= COST
     assert 20 < of_ioctl <= COST
