@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "vmctl.h"
 #include "../../guests/guest.h"
@@ -18,7 +17,6 @@
 #define RUN_MAX		1000	/* exits of one `run' */
 #define MEM_MAX		4096	/* bytes of one `mem' */
 #define NO_IRQ		0xffff
-#define DUMP_FILE	"/sys/kernel/debug/vmm/vcpus"
 
 static const char *const mode_names[] = { "real", "prot", "pae", "long" };
 
@@ -71,8 +69,8 @@ result(const char *name, int error)
  * Word i as a number, decimal or 0x; without that word *value stays. Returns
  * false, and has told, when it is none or above `max`.
  */
-static bool
-number(int argc, char **argv, int i, uint64_t max, uint64_t *value)
+bool
+ctl_number(int argc, char **argv, int i, uint64_t max, uint64_t *value)
 {
 	char *end;
 
@@ -101,8 +99,8 @@ cmd_create(struct ctl *ctl, int argc, char **argv)
 	struct ctl_vm *c;
 	int error;
 
-	if (!number(argc, argv, 1, 1UL << 20, &mib) ||
-	    !number(argc, argv, 2, UINT32_MAX, &ncpus))
+	if (!ctl_number(argc, argv, 1, 1UL << 20, &mib) ||
+	    !ctl_number(argc, argv, 2, UINT32_MAX, &ncpus))
 		return (CTL_USAGE);
 	for (c = ctl->vms; c->v.id != 0; c++)
 		if (c == &ctl->vms[CTL_VMS - 1])
@@ -126,8 +124,8 @@ cmd_use(struct ctl *ctl, int argc, char **argv)
 	uint64_t id = 0, vcpu = 0;
 	struct ctl_vm *c;
 
-	if (!number(argc, argv, 1, UINT32_MAX, &id) ||
-	    !number(argc, argv, 2, UINT32_MAX, &vcpu))
+	if (!ctl_number(argc, argv, 1, UINT32_MAX, &id) ||
+	    !ctl_number(argc, argv, 2, UINT32_MAX, &vcpu))
 		return (CTL_USAGE);
 	for (c = ctl->vms; c < ctl->vms + CTL_VMS; c++)
 		if (id != 0 && c->v.id == id) {
@@ -150,7 +148,7 @@ cmd_load(struct ctl *ctl, int argc, char **argv)
 	int error, i;
 
 	for (i = 2; i < argc; i++)
-		if (!number(argc, argv, i, UINT64_MAX, &args[i - 2]))
+		if (!ctl_number(argc, argv, i, UINT64_MAX, &args[i - 2]))
 			return (CTL_USAGE);
 	snprintf(path, sizeof(path), strchr(argv[1], '/') != NULL ? "%s" :
 	    "/guests/%s.bin", argv[1]);
@@ -187,6 +185,8 @@ cmd_reset(struct ctl *ctl, int argc, char **argv)
 	}
 	error = client_start(&c->v, mode);
 	c->reset = c->reset || error == 0;
+	if (error == EIO)
+		(void)view_explain(c->v.id, c->v.vcpu);
 	return (result("RESETCPU", error));
 }
 
@@ -199,6 +199,8 @@ run_once(struct client_vm *v, uint64_t nr, uint16_t irq)
 	error = client_run(v, irq);
 	if (error == 0)
 		show_exit(v, nr);
+	else if (error == EINVAL)
+		(void)view_explain(v->id, v->vcpu);
 	return (result("RUN", error));
 }
 
@@ -210,8 +212,8 @@ cmd_step(struct ctl *ctl, int argc, char **argv)
 	uint64_t i, irq = NO_IRQ, n = 1;
 	int status = CTL_OK;
 
-	if (!number(argc, argv, 1, UINT32_MAX, &n) ||
-	    !number(argc, argv, 2, 0xff, &irq))
+	if (!ctl_number(argc, argv, 1, UINT32_MAX, &n) ||
+	    !ctl_number(argc, argv, 2, 0xff, &irq))
 		return (CTL_USAGE);
 	for (i = 1; i <= n && status == CTL_OK; i++) {
 		status = run_once(v, i, irq);
@@ -274,7 +276,7 @@ cmd_answer(struct ctl *ctl, int argc, char **argv)
 	struct client_vm *v = &ctl->cur->v;
 	uint64_t data = 0;
 
-	if (!number(argc, argv, 1, UINT32_MAX, &data))
+	if (!ctl_number(argc, argv, 1, UINT32_MAX, &data))
 		return (CTL_USAGE);
 	if (client_event(v) != CLIENT_IO ||
 	    v->exit.vei.vei_dir != VEI_DIR_IN)
@@ -320,7 +322,7 @@ cmd_term(struct ctl *ctl, int argc, char **argv)
 		return (ctl_error(CTL_FAIL, "term: no current VM; name one "
 		    "that `info' lists"));
 	id = ctl->cur == NULL ? 0 : ctl->cur->v.id;
-	if (!number(argc, argv, 1, UINT32_MAX, &id))
+	if (!ctl_number(argc, argv, 1, UINT32_MAX, &id))
 		return (CTL_USAGE);
 	error = client_ioc_term(ctl->fd, id);
 	if (error != 0)
@@ -343,7 +345,7 @@ cmd_intr(struct ctl *ctl, int argc, char **argv)
 	const struct client_vm *v = &ctl->cur->v;
 	uint64_t level = 0;
 
-	if (!number(argc, argv, 1, UINT16_MAX, &level))
+	if (!ctl_number(argc, argv, 1, UINT16_MAX, &level))
 		return (CTL_USAGE);
 	return (result("INTR", client_ioc_intr(v->fd, v->id, v->vcpu, level)));
 }
@@ -381,7 +383,7 @@ cmd_setreg(struct ctl *ctl, int argc, char **argv)
 	uint64_t group, value = 0;
 	int error;
 
-	if (!number(argc, argv, 2, UINT64_MAX, &value))
+	if (!ctl_number(argc, argv, 2, UINT64_MAX, &value))
 		return (CTL_USAGE);
 	group = show_set_reg(&vrs, argv[1], value);
 	if (group == 0)
@@ -408,8 +410,8 @@ cmd_params(struct ctl *ctl, int argc, char **argv)
 	uint64_t gpa = 0, version = 0;
 	int error;
 
-	if (!number(argc, argv, 1, UINT64_MAX, &gpa) ||
-	    !number(argc, argv, 2, UINT32_MAX, &version))
+	if (!ctl_number(argc, argv, 1, UINT64_MAX, &gpa) ||
+	    !ctl_number(argc, argv, 2, UINT32_MAX, &version))
 		return (CTL_USAGE);
 	if (argc > 1) {
 		vpp.vpp_pvclock_system_gpa = gpa;
@@ -437,8 +439,8 @@ cmd_protect(struct ctl *ctl, int argc, char **argv)
 	const char *p;
 	int prot = 0;
 
-	if (!number(argc, argv, 1, UINT64_MAX, &gpa) ||
-	    !number(argc, argv, 2, SIZE_MAX, &size))
+	if (!ctl_number(argc, argv, 1, UINT64_MAX, &gpa) ||
+	    !ctl_number(argc, argv, 2, SIZE_MAX, &size))
 		return (CTL_USAGE);
 	for (p = argv[3]; *p != '\0'; p++) {
 		if (strchr("rwx-", *p) == NULL)
@@ -457,68 +459,12 @@ cmd_mem(struct ctl *ctl, int argc, char **argv)
 	const struct client_vm *v = &ctl->cur->v;
 	uint64_t gpa = 0, len = 64;
 
-	if (!number(argc, argv, 1, UINT64_MAX, &gpa) ||
-	    !number(argc, argv, 2, MEM_MAX, &len))
+	if (!ctl_number(argc, argv, 1, UINT64_MAX, &gpa) ||
+	    !ctl_number(argc, argv, 2, MEM_MAX, &len))
 		return (CTL_USAGE);
 	if (gpa >= v->size || len > v->size - gpa)
 		return (ctl_error(CTL_FAIL, "mem: no memory there; it ends "
 		    "at %#zx", v->size));
 	show_mem(v->mem + gpa, gpa, len);
-	return (CTL_OK);
-}
-
-/* Is a line "NAME VALUE" of DUMP_FILE one of the fields that were named? */
-static bool
-is_named(const char *line, int argc, char **argv)
-{
-	size_t len = strcspn(line, " ");
-	int i;
-
-	for (i = 1; i < argc; i++)
-		if (strlen(argv[i]) == len &&
-		    strncasecmp(argv[i], line, len) == 0)
-			return (true);
-	return (false);
-}
-
-/*
- * What the CPU keeps of each VCPU that does not run, as the host's debug file
- * tells it; with names, only those fields. The host makes the text anew at
- * each read, so reads are large.
- */
-int
-cmd_dump(struct ctl *ctl, int argc, char **argv)
-{
-	static char buf[64 * 1024];
-	const char *remedy = "load the driver; on Linux mount debugfs there";
-	char line[CTL_LINE];
-	bool any = false, named = argc < 2;
-	FILE *f;
-	int error;
-
-	(void)ctl;
-	f = fopen(DUMP_FILE, "re");
-	if (f == NULL)
-		return (ctl_error(CTL_FAIL, "%s: %s; %s", DUMP_FILE,
-		    strerror(errno), errno == EACCES ? "run vmctl as root" :
-		    remedy));
-	setvbuf(f, buf, _IOFBF, sizeof(buf));
-	for (; fgets(line, sizeof(line), f) != NULL; any = true) {
-		named = named || is_named(line, argc, argv);
-		if (argc < 2 || strncmp(line, "vm ", 3) == 0 ||
-		    strncmp(line, "vcpu ", 5) == 0 ||
-		    is_named(line, argc, argv))
-			fputs(line, stdout);
-	}
-	error = ferror(f) ? errno : 0;
-	fclose(f);
-	if (error != 0)
-		return (ctl_error(CTL_FAIL, "%s: %s", DUMP_FILE,
-		    strerror(error)));
-	if (!any)
-		printf("no VM\n");
-	else if (!named)
-		return (ctl_error(CTL_USAGE, "dump: no field `%s'; `dump' "
-		    "alone lists them", argv[1]));
 	return (CTL_OK);
 }

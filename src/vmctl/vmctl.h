@@ -5,6 +5,7 @@
  *	main.c	the command line
  *	cmd.c	one table of commands, used by the command line and the shell
  *	ioctl.c	the commands
+ *	view.c	those that show what the driver tells of all VMs
  *	show.c	exits, registers and memory as text
  *	shell.c	the prompt: line editing and history
  *	tour*	eleven ioctls, each with a guest of tour_guests.S
@@ -47,7 +48,7 @@ int	ctl_exec(struct ctl *, int, char **);
 int	ctl_exec_line(struct ctl *, char *);
 void	ctl_close(struct ctl *);
 
-/* ioctl.c, shell.c: the commands. */
+/* ioctl.c, view.c, shell.c: the commands. */
 int	cmd_create(struct ctl *, int, char **);
 int	cmd_reset(struct ctl *, int, char **);
 int	cmd_run(struct ctl *, int, char **);
@@ -64,8 +65,16 @@ int	cmd_load(struct ctl *, int, char **);
 int	cmd_answer(struct ctl *, int, char **);
 int	cmd_mem(struct ctl *, int, char **);
 int	cmd_dump(struct ctl *, int, char **);
+int	cmd_trace(struct ctl *, int, char **);
+int	cmd_explain(struct ctl *, int, char **);
 int	cmd_history(struct ctl *, int, char **);
 int	cmd_quit(struct ctl *, int, char **);
+
+/* ioctl.c */
+bool	ctl_number(int, char **, int, uint64_t, uint64_t *);
+
+/* view.c */
+int	view_explain(uint32_t, uint32_t);
 
 /* show.c */
 char	*show_commas(uint64_t, char[32]);

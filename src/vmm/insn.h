@@ -39,10 +39,10 @@ insn_wrmsr(uint32_t msr, uint64_t v)
 static inline uint64_t
 insn_rdtsc(void)
 {
-	uint32_t lo, hi;
+	uint64_t lo, hi;	/* RDTSC clears their upper halves */
 
 	__asm__ volatile("rdtsc" : "=a" (lo), "=d" (hi));
-	return ((uint64_t)hi << 32 | lo);
+	return (hi << 32 | lo);
 }
 
 static inline uint64_t

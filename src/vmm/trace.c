@@ -4,7 +4,9 @@
  *
  * The thread inside RUN writes a record at each exit, any thread one at the
  * end of its request; each takes a number first, and with it a place. A
- * record is whole if its number is the same before and after it was read.
+ * record is whole if its number is the same before and after it was read. (A
+ * thread that loses its CPU inside trace_ioctl(), until 128 others have
+ * written, may spoil one of theirs.)
  */
 #include <insn.h>
 
@@ -13,16 +15,19 @@
 _Static_assert(sizeof(struct trace_record) == 64, "a power of two");
 
 /* book: trace-exit */
-/* A place in the ring, for the record *nr. */
-static struct trace_record *
-trace_begin(struct vcpu *v, uint64_t *nr)
+/* A place in the ring for what began then and is over, and its number. */
+static inline struct trace_record *
+trace_begin(struct vcpu *v, uint64_t begin, uint64_t *nr)
 {
+	uint64_t end = insn_rdtsc();
 	uint64_t n = __atomic_fetch_add(&v->traced, 1, __ATOMIC_RELAXED);
 	struct trace_record *r = &v->trace[n % TRACE_RECORDS];
 
-	*nr = n + 1;
 	__atomic_store_n(&r->nr, 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
+	r->begin = begin;
+	r->end = end;
+	*nr = n + 1;
 	return (r);
 }
 
@@ -32,18 +37,13 @@ trace_exit(struct vcpu *v, const struct vmexit *x, uint64_t begin,
     uint64_t rip)
 {
 	uint64_t nr;
-	struct trace_record *r = trace_begin(v, &nr);
+	struct trace_record *r = trace_begin(v, begin, &nr);
 
-	r->begin = begin;
-	r->end = insn_rdtsc();
 	r->rip[0] = rip;
 	r->rip[1] = v->gpr[VCPU_REGS_RIP];
 	r->info[0] = x->info[0];
 	r->info[1] = x->info[1];
-	r->code = (uint32_t)x->code;
-	r->error = 0;
-	r->type = TRACE_EXIT;
-	r->kind = x->kind;
+	r->what = (uint32_t)x->code | (uint64_t)x->kind << 56;
 	__atomic_store_n(&r->nr, nr, __ATOMIC_RELEASE);
 }
 /* book: end */
@@ -53,13 +53,9 @@ void
 trace_ioctl(struct vcpu *v, uint32_t ioctl, uint64_t begin, int error)
 {
 	uint64_t nr;
-	struct trace_record *r = trace_begin(v, &nr);
+	struct trace_record *r = trace_begin(v, begin, &nr);
 
-	r->begin = begin;
-	r->end = insn_rdtsc();
-	r->code = ioctl;
-	r->error = error;
-	r->type = TRACE_IOCTL;
+	r->what = ioctl | (uint64_t)error << 32 | (uint64_t)TRACE_IOCTL << 48;
 	__atomic_store_n(&r->nr, nr, __ATOMIC_RELEASE);
 }
 

@@ -530,6 +530,7 @@ vcpu_run(struct vcpu *v, struct vm_run_params *vrp)
 
 	if (vcpu_step(v, VCPU_EVENT_RUN) != VCPU_STATE_STOPPED)
 		return (EBUSY);
+	v->broken.rule = NULL;		/* that was another entry's */
 	error = vcpu_run_input(v, vrp);
 	if (error != 0) {
 		(void)vcpu_step(v, VCPU_EVENT_LEAVE);

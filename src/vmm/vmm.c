@@ -558,6 +558,17 @@ vmm_request(uint32_t cmd)
 	return (r->size != 0 && r->size == IOC_LEN(cmd) ? r : NULL);
 }
 
+/*
+ * Is a thread inside RUN, and the owner of the registers?
+ * Locks: v->lock held.
+ */
+static bool
+vcpu_inside(const struct vcpu *v)
+{
+	return (v->state == VCPU_STATE_RUNNING ||
+	    v->state == VCPU_STATE_REQTERM);
+}
+
 /* book: vmm-call-vcpu */
 /* Call a request on its VCPU, under the lock if it needs that. */
 static int
@@ -574,8 +585,7 @@ vmm_call_vcpu(const struct vmm_request *r, struct vmm_target *t, uint32_t id,
 		return (r->fn(t, arg));
 	host_mutex_lock(&v->lock);
 	if ((r->need == STOPPED && v->state != VCPU_STATE_STOPPED) ||
-	    (r->need == IDLE && (v->state == VCPU_STATE_RUNNING ||
-	    v->state == VCPU_STATE_REQTERM)))
+	    (r->need == IDLE && vcpu_inside(v)))
 		error = EBUSY;
 	else
 		error = r->fn(t, arg);
@@ -815,106 +825,102 @@ vmm_visit(void (*fn)(struct vm *, void *), void *arg)
 	}
 }
 
-/* A view under way. */
-struct vmm_viewing {
-	vmm_put	*put;
-	void	*arg;
-};
+/* Views: of each VCPU of each VM. */
 
 static void
-view_vms(struct vm *vm, void *arg)
+view_vms(struct vcpu *v, vmm_put *put, void *arg)
 {
-	const struct vmm_viewing *d = arg;
-	unsigned int i;
+	struct vm *vm = v->vm;
 
-	d->put(d->arg, "vm", NULL, vm->id);
-	d->put(d->arg, "pid", NULL, vm->pid);
-	d->put(d->arg, "uid", NULL, vm->uid);
-	d->put(d->arg, "pages", NULL, vm->pages);
-	host_mutex_lock(&vm->lock);
-	d->put(d->arg, "pinned", NULL, vm->npt.pages);
-	d->put(d->arg, "tables", NULL, vm->npt.tables);
-	host_mutex_unlock(&vm->lock);
-	for (i = 0; i < vm->ncpus; i++) {
-		d->put(d->arg, "vcpu", NULL, i);
-		d->put(d->arg, "state", NULL, ATOMIC_GET(&vm->vcpu[i]->state));
-		vcpu_stat(vm->vcpu[i], d->put, d->arg);
+	if (v->id == 0) {
+		put(arg, "vm", NULL, vm->id);
+		put(arg, "pid", NULL, vm->pid);
+		put(arg, "uid", NULL, vm->uid);
+		put(arg, "pages", NULL, vm->pages);
+		host_mutex_lock(&vm->lock);
+		put(arg, "pinned", NULL, vm->npt.pages);
+		put(arg, "tables", NULL, vm->npt.tables);
+		host_mutex_unlock(&vm->lock);
 	}
+	put(arg, "vcpu", NULL, v->id);
+	put(arg, "state", NULL, ATOMIC_GET(&v->state));
+	vcpu_stat(v, put, arg);
 }
 
 /* One that runs has only "running". */
 static void
-view_vcpus(struct vm *vm, void *arg)
+view_vcpus(struct vcpu *v, vmm_put *put, void *arg)
 {
-	const struct vmm_viewing *d = arg;
-	struct vcpu *v;
-	unsigned int i;
-
-	for (i = 0; i < vm->ncpus; i++) {
-		v = vm->vcpu[i];
-		d->put(d->arg, "vm", NULL, vm->id);
-		d->put(d->arg, "vcpu", NULL, i);
-		host_mutex_lock(&v->lock);
-		if (v->state == VCPU_STATE_RUNNING ||
-		    v->state == VCPU_STATE_REQTERM)
-			d->put(d->arg, "running", NULL, 1);
-		else
-			hv->dump(v, d->put, d->arg);
-		host_mutex_unlock(&v->lock);
-	}
+	put(arg, "vm", NULL, v->vm->id);
+	put(arg, "vcpu", NULL, v->id);
+	host_mutex_lock(&v->lock);
+	if (vcpu_inside(v))
+		put(arg, "running", NULL, 1);
+	else
+		hv->dump(v, put, arg);
+	host_mutex_unlock(&v->lock);
 }
 
 static void
-view_trace(struct vm *vm, void *arg)
+view_trace(struct vcpu *v, vmm_put *put, void *arg)
 {
-	const struct vmm_viewing *d = arg;
-	unsigned int i;
-
-	for (i = 0; i < vm->ncpus; i++) {
-		d->put(d->arg, "vm", NULL, vm->id);
-		d->put(d->arg, "vcpu", NULL, i);
-		trace_put(vm->vcpu[i], d->put, d->arg);
-	}
+	put(arg, "vm", NULL, v->vm->id);
+	put(arg, "vcpu", NULL, v->id);
+	trace_put(v, put, arg);
 }
 
-/* Only VCPUs that were refused an entry, or a RESETCPU. */
+/* Only VCPUs that were refused an entry, or a RESETCPU, and do not run. */
 static void
-view_explain(struct vm *vm, void *arg)
+view_explain(struct vcpu *v, vmm_put *put, void *arg)
 {
-	const struct vmm_viewing *d = arg;
-	struct entry_broken b;
-	unsigned int i;
+	struct entry_broken b = { NULL, 0 };
 
-	for (i = 0; i < vm->ncpus; i++) {
-		host_mutex_lock(&vm->vcpu[i]->lock);
-		b = vm->vcpu[i]->broken;
-		host_mutex_unlock(&vm->vcpu[i]->lock);
-		if (b.rule == NULL)
-			continue;
-		d->put(d->arg, "vm", NULL, vm->id);
-		d->put(d->arg, "vcpu", NULL, i);
-		d->put(d->arg, "rule", b.rule->id, 0);
-		d->put(d->arg, "field", b.rule->field, 0);
-		d->put(d->arg, "value", NULL, b.value);
-		d->put(d->arg, "allowed", b.rule->allowed, 0);
-		d->put(d->arg, "section", b.rule->section, 0);
-	}
+	host_mutex_lock(&v->lock);
+	if (!vcpu_inside(v))
+		b = v->broken;
+	host_mutex_unlock(&v->lock);
+	if (b.rule == NULL)
+		return;
+	put(arg, "vm", NULL, v->vm->id);
+	put(arg, "vcpu", NULL, v->id);
+	put(arg, "rule", b.rule->id, 0);
+	put(arg, "field", b.rule->field, 0);
+	put(arg, "value", NULL, b.value);
+	put(arg, "allowed", b.rule->allowed, 0);
+	put(arg, "section", b.rule->section, 0);
 }
 
 #define V(name)	#name,
 const char *const vmm_views[VMM_NVIEWS] = { VMM_VIEWS(V) };
 #undef V
 
+/* A view under way. */
+struct vmm_viewing {
+	void	(*view)(struct vcpu *, vmm_put *, void *);
+	vmm_put	*put;
+	void	*arg;
+};
+
+static void
+vmm_view_vm(struct vm *vm, void *arg)
+{
+	const struct vmm_viewing *d = arg;
+	unsigned int i;
+
+	for (i = 0; i < vm->ncpus; i++)
+		d->view(vm->vcpu[i], d->put, d->arg);
+}
+
 /* Tell what view `n` has of every VM. */
 void
 vmm_view(unsigned int n, vmm_put *put, void *arg)
 {
 #define V(name)	view_##name,
-	static void (*const views[VMM_NVIEWS])(struct vm *, void *) = {
+	static void (*const views[])(struct vcpu *, vmm_put *, void *) = {
 		VMM_VIEWS(V)
 	};
 #undef V
-	struct vmm_viewing d = { put, arg };
+	struct vmm_viewing d = { views[n], put, arg };
 
-	vmm_visit(views[n], &d);
+	vmm_visit(vmm_view_vm, &d);
 }

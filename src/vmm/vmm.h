@@ -314,10 +314,15 @@ struct trace_record {			/* 64 bytes */
 	uint64_t	begin, end;	/* TSC around the guest, or the call */
 	uint64_t	rip[2];		/* at entry and at exit */
 	uint64_t	info[2];	/* EXITINFO1 and 2; qualification */
-	uint32_t	code;		/* of the exit; or the ioctl's number */
-	uint16_t	error;		/* of the ioctl */
-	uint8_t		type;		/* enum trace_type */
-	uint8_t		kind;		/* enum vmexit_kind */
+	union {
+		struct {
+			uint32_t code;	/* of the exit; or the ioctl's number */
+			uint16_t error;	/* of the ioctl */
+			uint8_t	type;	/* enum trace_type */
+			uint8_t	kind;	/* enum vmexit_kind */
+		};
+		uint64_t what;		/* these four in one store */
+	};
 };
 enum trace_type { TRACE_EXIT, TRACE_IOCTL };
 

@@ -16,7 +16,8 @@ MAN = TOP / "docs/man"
 PAGES = ["vmctl.8", "vmm.4"]
 # What our pages may refer to beside each other. mandoc looks for these pages
 # as well, and they need not be installed.
-SYSTEM = ["ioctl.2", "mmap.2", "open.2", "setrlimit.2", "capabilities.7"]
+SYSTEM = ["ioctl.2", "mmap.2", "open.2", "read.2", "setrlimit.2",
+          "capabilities.7"]
 
 
 def mandoc(*args, **env):

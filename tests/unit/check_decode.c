@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 
+#include "leaf.h"
 #include "trace.h"
 
 /* Short names of the registers, -1 for none. */

@@ -4,6 +4,7 @@
  * the manuals say about each bit, and against tables made to do harm.
  */
 #define _GNU_SOURCE
+#include "leaf.h"
 #include "trace.h"
 
 /* Where the tables of a test lie, and what they map. */

@@ -3,6 +3,7 @@
  * check_pvclock.c - the paravirtual clock (F15).
  */
 #define _GNU_SOURCE
+#include "leaf.h"
 #include "trace.h"
 
 /* KVM's layout, typed again. */

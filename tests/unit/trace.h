@@ -15,7 +15,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "leaf.h"
+#include "unit.h"
 
 #define TRACE_TF	0x100
 
@@ -49,9 +49,9 @@ trace_step(int sig, siginfo_t *si, void *context)
 	mprotect(trace_page, PAGE_SIZE_4K, PROT_NONE);
 }
 
-/* From now on `after` is called after each access to the page of `gpa`. */
+/* From now on `after` is called after each access to that page. */
 static void
-trace_start(uint64_t gpa, void (*after)(unsigned int n))
+trace_watch(void *page, void (*after)(unsigned int n))
 {
 	struct sigaction sa;
 
@@ -61,11 +61,18 @@ trace_start(uint64_t gpa, void (*after)(unsigned int n))
 	sigaction(SIGSEGV, &sa, NULL);
 	sa.sa_sigaction = trace_step;
 	sigaction(SIGTRAP, &sa, NULL);
-	trace_page = fake_user_ptr(GUEST_VA +
-	    (gpa & ~(PAGE_SIZE_4K - 1)));
+	trace_page = page;
 	trace_count = 0;
 	trace_after = after;
 	mprotect(trace_page, PAGE_SIZE_4K, PROT_NONE);
+}
+
+/* The same, of the page of `gpa`. */
+static inline void
+trace_start(uint64_t gpa, void (*after)(unsigned int n))
+{
+	trace_watch(fake_user_ptr(GUEST_VA + (gpa & ~(PAGE_SIZE_4K - 1))),
+	    after);
 }
 
 static void

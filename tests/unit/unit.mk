@@ -16,8 +16,8 @@ unit_FAKE	:= $(patsubst tests/unit/fake/%.c,%,\
 		   $(wildcard tests/unit/fake/*.c))
 unit_SUITES	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/check_*.c))
 # Those that ask for no vendor run once more on the fake Intel CPUs.
-unit_BOTH	:= check_exit check_fail check_pvclock check_run check_tlb \
-		   check_trace check_vcpu check_vm check_vmm
+unit_BOTH	:= check_exit check_fail check_pvclock check_ring check_run \
+		   check_tlb check_trace check_vcpu check_vm check_vmm
 unit_RUNS	:= $(unit_SUITES) $(addsuffix @intel,$(unit_BOTH))
 unit_DEV	:= $(patsubst tests/unit/%.c,%,\
 		   $(wildcard tests/unit/dev/check_*.c))

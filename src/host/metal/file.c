@@ -9,14 +9,13 @@
  *	total_pages N
  *	ticks N
  * /sys/kernel/debug/vmm, the place that Linux has for such views, has a file
- * for what each vmm_view() tells, in lines "name 0xN" and "name text".
+ * for what each vmm_view() tells, in lines "name 0xN" and "name text"; in vms,
+ * "name N". A text that grows meanwhile is only whole in one read().
  */
 #include "metal.h"
 
 #define MAX_FILES	64
 #define MAX_PATH	256
-#define VIEWS		"/sys/kernel/debug/vmm/"
-#define VIEWS_LEN	(sizeof(VIEWS) - 1)
 #define IOV_MAX		1024
 
 /* A "newc" header: 6 bytes, 13 numbers of 8 hex digits. */
@@ -34,12 +33,13 @@ enum {
 /* An open file description; several descriptors may share it. */
 enum file_type {
 	F_FREE, F_CONSOLE, F_NULL, F_VMM,
-	F_ARCHIVE, F_METAL, F_VIEW,	/* these can only be read */
+	F_ARCHIVE, F_METAL,		/* these can only be read */
+	F_VIEW,				/* and these: VMM_VIEW_* is added */
 };
 struct file {
 	enum file_type	 type;
-	int		 refs;		/* descriptors, and ioctls under way */
-	uint64_t	 pos, len;	/* len: of a view, its number */
+	int		 refs;		/* descriptors, and calls under way */
+	uint64_t	 pos, len;
 	const char	*data;
 	struct vmm_file	*vmm;
 };
@@ -146,6 +146,9 @@ sys_open(struct frame *f)
 	static const struct { char path[32]; int type; } special[] = {
 		{ "/dev/vmm", F_VMM }, { "/dev/tty", F_CONSOLE },
 		{ "/dev/null", F_NULL }, { "/proc/metal", F_METAL },
+#define V(name)	{ "/sys/kernel/debug/vmm/" #name, F_VIEW + VMM_VIEW_##name },
+		VMM_VIEWS(V)
+#undef V
 	};
 	bool at = f->rax == SYS_OPENAT;
 	uint64_t upath = at ? f->rsi : f->rdi, flags = at ? f->rdx : f->rsi, i;
@@ -162,9 +165,6 @@ sys_open(struct frame *f)
 	for (i = 0; i < ARRAY_LEN(special); i++)
 		if (strcmp(path, special[i].path) == 0)
 			new.type = special[i].type;
-	for (i = 0; i < VMM_NVIEWS && memcmp(path, VIEWS, VIEWS_LEN) == 0; i++)
-		if (strcmp(path + VIEWS_LEN, vmm_views[i]) == 0)
-			new.type = F_VIEW, new.len = i;
 	if (new.type == F_ARCHIVE &&
 	    (new.data = archive_find(path, &new.len)) == NULL)
 		return (flags & O_CREAT ? -EROFS : -ENOENT);
@@ -211,7 +211,7 @@ give(struct reading *r, const char *data, uint64_t len)
 static void
 give_pair(void *r, const char *name, const char *text, uint64_t value)
 {
-	bool hex = ((struct reading *)r)->type == F_VIEW;
+	bool hex = ((struct reading *)r)->type > F_VIEW + VMM_VIEW_vms;
 	char line[LINE_MAX];
 
 	give(r, line, text != NULL ? ksprintf(line, "%s %s\n", name, text) :
@@ -230,8 +230,8 @@ file_read(struct file *f, uint64_t uaddr, uint64_t n)
 		return (-EINVAL);
 	if (f->type == F_ARCHIVE)
 		give(&r, f->data, f->len);
-	else if (f->type == F_VIEW)
-		vmm_view(f->len, give_pair, &r);
+	else if (f->type >= F_VIEW)
+		vmm_view(f->type - F_VIEW, give_pair, &r);
 	else if (f->type == F_METAL) {
 		give_pair(&r, "free_pages", NULL, pages_free);
 		give_pair(&r, "total_pages", NULL, pages_total);
@@ -260,30 +260,29 @@ file_write(struct file *f, uint64_t uaddr, uint64_t n)
 	return (n);
 }
 
-/* read, write, readv, writev: one after the other until one falls short. */
+/*
+ * read, write, readv, writev: one after the other until one falls short. The
+ * file stays open meanwhile: a console or a view may make the thread sleep.
+ */
 static long
 file_rw(struct file *file, const struct frame *f)
 {
 	bool many = f->rax == SYS_READV || f->rax == SYS_WRITEV;
 	bool reading = f->rax == SYS_READ || f->rax == SYS_READV;
 	uint64_t vec[2] = { f->rsi, f->rdx }, count = many ? f->rdx : 1, i;
-	long n, done = 0;
+	long n = 0, done = 0;
 
 	if (count > IOV_MAX)
 		return (-EINVAL);
-	for (i = 0; i < count; i++) {
-		if (many && host_copyin(f->rsi + i * sizeof(vec), vec,
-		    sizeof(vec)) != 0)
-			return (done > 0 ? done : -EFAULT);
-		n = vec[1] == 0 ? 0 : reading ?
+	file->refs++;
+	for (i = 0; i < count && n >= 0 && (i == 0 || n == (long)vec[1]); i++) {
+		n = many && host_copyin(f->rsi + i * sizeof(vec), vec,
+		    sizeof(vec)) != 0 ? -EFAULT : vec[1] == 0 ? 0 : reading ?
 		    file_read(file, vec[0], vec[1]) :
 		    file_write(file, vec[0], vec[1]);
-		if (n < 0)
-			return (done > 0 ? done : n);
-		done += n;
-		if ((uint64_t)n < vec[1])
-			break;
+		done = n >= 0 ? done + n : done > 0 ? done : n;
 	}
+	file_put(file);
 	return (done);
 }
 

@@ -24,5 +24,6 @@ const struct clause *const exit_tables[] = {
 	exit_fpu,
 	exit_pvclock,
 	exit_smp,
+	exit_trace,
 	NULL
 };

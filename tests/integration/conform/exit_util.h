@@ -25,7 +25,8 @@
 extern const struct clause exit_io[], exit_run[], exit_intr[], exit_event[],
     exit_cpuid[], exit_msr[], exit_cr[], exit_crs[], exit_step[], exit_shadow[],
     exit_insn[], exit_mode[], exit_entry[], exit_mem[], exit_mix[],
-    exit_protect[], exit_fpu[], exit_pvclock[], exit_smp[];
+    exit_protect[], exit_fpu[], exit_pvclock[], exit_smp[],
+    exit_trace[];
 
 /* A register of the last exit. */
 uint64_t gpr(const struct client_vm *, int reg);
