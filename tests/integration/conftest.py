@@ -298,6 +298,20 @@ def boots(request):
 
 # --- single boots ----------------------------------------------------------
 
+@pytest.fixture(scope="session")
+def debug_build():
+    """Where the build is that judges every entry by the manual's rules."""
+    build = BUILD / "debug"
+    build.mkdir(parents=True, exist_ok=True)
+    env = {k: v for k, v in os.environ.items()
+           if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    subprocess.run(
+        ["flock", build / ".lock", "make", "-s", f"-j{JOBS}", "DEBUG=1",
+         f"BUILD={os.path.relpath(build, TOP)}", "all"],
+        cwd=TOP, env=env, check=True)
+    return build
+
+
 @pytest.fixture
 def boot():
     """boot(args, ...): one run, on metal-svm unless it says where else; fails
