@@ -130,7 +130,7 @@ START_TEST(alone)
 	ck_assert_str_eq(b.rule->id, w->id);
 	ck_assert_str_eq(b.rule->field, w->field);
 	ck_assert_uint_eq(b.value, (old & w->keep) | w->set);
-	ck_assert_ptr_nonnull(strstr(b.rule->section, "APM Vol. 2 15."));
+	ck_assert_ptr_nonnull(strstr(b.rule->section, "APM Vol. 2"));
 	ck_assert_str_eq(broken(true), w->guest ? w->id : "");
 
 	/* The CPU agrees. */
@@ -240,7 +240,7 @@ expect_refused(const char *by)
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_TERMINATED);
 }
 
-/* By what a client wrote: legal register by register, and not together. */
+/* B2: by what a client wrote, legal one by one, and not together. */
 START_TEST(by_client)
 {
 	struct vcpu_reg_state r;
@@ -262,7 +262,7 @@ START_TEST(by_client)
 }
 END_TEST
 
-/* By the driver: a control that stands in the VMCB. */
+/* B2: by the driver, in a control that stands in the VMCB. */
 START_TEST(by_control)
 {
 	page->vmcb.intercept[4] = 0;
@@ -270,7 +270,7 @@ START_TEST(by_control)
 }
 END_TEST
 
-/* TCG can say that such an event was lost; the CPU clears what it refuses. */
+/* B2. TCG can say that such an event was lost; the CPU clears what it refuses. */
 static void
 lose_rubbish(struct fake_guest *g, uint64_t arg)
 {
@@ -301,6 +301,9 @@ refuse_now(struct fake_guest *g, uint64_t arg)
 
 START_TEST(by_nothing)
 {
+	static const struct entry_rule old = { "a", "b", "c", "d" };
+
+	v->broken.rule = &old;		/* by a RESETCPU */
 	fake_step(fake_do_exit, 0x60);
 	fake_step(refuse_now, 0);
 	expect_refused("refused; no rule that the driver knows is broken\n");
