@@ -831,6 +831,7 @@ svm_run(struct vcpu *v, struct vmexit *x)
 }
 /* book: end */
 
+/* book: svm-check */
 /*
  * The rules judge what svm_load() makes of the registers: of all of them, as
  * after a refused entry there may be no copy.
@@ -850,6 +851,7 @@ svm_check(struct vcpu *v, bool guest_only, struct entry_broken *broken)
 		svm_inject(v, &v->event);
 	return (svm_rules(s->vmcb, guest_only, broken));
 }
+/* book: end */
 
 /* The fields of the VMCB that tell an entry and its exit. */
 static void

@@ -20,6 +20,7 @@ import pytest
 
 import emu
 import rules
+from conftest import TOP
 
 RULES = rules.rules("svm")
 # How to break each rule in a guest in long mode: where in the VMCB, bytes
@@ -328,3 +329,22 @@ def test_entry_svm_named_by_any_build(boot, backend):
                "setreg cr4 0 ; step 1".split(), expect=1,
                backend=backend).log
     assert "entry refused by rule lme-pae: CR4 is 0x40\n" in log, log
+
+
+# --- The book ---------------------------------------------------------------
+
+SHOWN = re.findall(r"^% (\S+)\n\n```\n# (.*)\n((?:.*\n)+?)```$",
+                   (TOP / "docs/book/entry.md").read_text(), re.M)
+
+
+@pytest.mark.parametrize("backend, command, lines", SHOWN,
+                         ids=[b for b, *_ in SHOWN])
+def test_entry_book_shows_what_happens(boot, backend, command, lines):
+    """What "When entry fails" shows is what is said, line by line."""
+    log = boot(command.split(), expect=1, backend=backend).log
+    for line in lines.splitlines():
+        assert line == "..." or line + "\n" in log, f"{line}\n{log}"
+
+
+def test_entry_book_shows_something():
+    assert SHOWN

@@ -130,7 +130,7 @@ START_TEST(alone)
 	ck_assert_str_eq(b.rule->id, w->id);
 	ck_assert_str_eq(b.rule->field, w->field);
 	ck_assert_uint_eq(b.value, (old & w->keep) | w->set);
-	ck_assert_ptr_nonnull(strstr(b.rule->section, "APM Vol. 2"));
+	ck_assert_mem_eq(b.rule->section, "APM ", 4);
 	ck_assert_str_eq(broken(true), w->guest ? w->id : "");
 
 	/* The CPU agrees. */
@@ -270,7 +270,7 @@ START_TEST(by_control)
 }
 END_TEST
 
-/* B2. TCG can say that such an event was lost; the CPU clears what it refuses. */
+/* TCG can say that such an event was lost. */
 static void
 lose_rubbish(struct fake_guest *g, uint64_t arg)
 {
@@ -278,6 +278,7 @@ lose_rubbish(struct fake_guest *g, uint64_t arg)
 	fake_exit(g, 0x60, 0, 0);
 }
 
+/* B2: by an event, which the CPU clears when it refuses it. */
 START_TEST(by_event)
 {
 	fake_step(lose_rubbish, 0x80000340);
