@@ -316,10 +316,10 @@ def debug_build():
 def boot():
     """boot(args, ...): one run, on metal-svm unless it says where else; fails
     if the client did."""
-    def go(args, expect=0, limit=60, backend="metal-svm", **job):
+    def go(args, expect=0, limit=60, backend="metal-svm", build=BUILD, **job):
         if isinstance(backend, str):
             backend = emu.BACKENDS[backend]
-        result = emu.run(backend, emu.Job(BUILD, args, **job), limit)
+        result = emu.run(backend, emu.Job(build, args, **job), limit)
         if expect is not None and result.status != expect:
             pytest.fail(f"{' '.join(args)}: {result.why}\n"
                         f"--- serial line, last lines:\n{result.tail()}",

@@ -331,6 +331,21 @@ def test_entry_svm_named_by_any_build(boot, backend):
     assert "entry refused by rule lme-pae: CR4 is 0x40\n" in log, log
 
 
+# Clauses with guests in every mode, events, and registers of every kind.
+GOOD = ["3.5.*", "3.8.*", "4.[1-6].*", "4.mode.*", "4.fpu.*", "6.delivery*",
+        "F1.*", "F9.*", "F11.*", "F14.*", "F18.*", "F19.*", "F22.*", "F28.*"]
+
+
+def test_entry_svm_good_states_break_none(boot, debug_build):
+    """No rule is stricter than what guests and clients do all the time. What
+    is refused is what F11.entry is about."""
+    args = [word for glob in GOOD for word in ("--only", glob)]
+    log = boot(["conform", "--nonce", "1", *args], build=debug_build).log
+    assert "\nok 100 - " in log, log
+    assert re.findall(r"(\w+ \w+) rule (\S+)", log) == \
+        [("refused by", "lme-pae:")]
+
+
 # --- The book ---------------------------------------------------------------
 
 SHOWN = re.findall(r"^% (\S+)\n\n```\n# (.*)\n((?:.*\n)+?)```$",
