@@ -342,8 +342,9 @@ def test_entry_svm_good_states_break_none(boot, debug_build):
     args = [word for glob in GOOD for word in ("--only", glob)]
     log = boot(["conform", "--nonce", "1", *args], build=debug_build).log
     assert "\nok 100 - " in log, log
-    assert re.findall(r"(\w+ \w+) rule (\S+)", log) == \
-        [("refused by", "lme-pae:")]
+    assert re.findall(r"entered .* rule|entry refused by rule [\w-]+", log) \
+        == ["entry refused by rule lme-pae"]
+    assert "RESETCPU refused by rule lme-pae: " in log, log
 
 
 # --- The book ---------------------------------------------------------------

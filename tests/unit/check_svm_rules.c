@@ -314,24 +314,9 @@ END_TEST
 
 /* --- RESETCPU --- */
 
-static struct hv_ops ops;
-
-/* As svm_check(), for a rule that only this suite has. */
-static bool
-check_rip(struct vcpu *vcpu, bool guest_only, struct entry_broken *b)
-{
-	static const struct entry_rule rule = { "r", "s", "RIP", "0x1000" };
-
-	ck_assert(guest_only);
-	ck_assert(!svm_ops.check(vcpu, guest_only, b));
-	b->rule = &rule;
-	b->value = vcpu->gpr[VCPU_REGS_RIP];
-	return (b->value != 0x1000);
-}
-
 /*
- * EIO, and the rule, for registers that regs.c takes. All is as before: also
- * an event that an exit cut short, which the next entry injects.
+ * EIO, and the rule. All is as before: also an event that an exit cut short,
+ * which the next entry injects, and an IN that waits for its answer.
  */
 START_TEST(by_reset)
 {
@@ -344,24 +329,28 @@ START_TEST(by_reset)
 	memset(&after, 0, sizeof(after));
 	ck_assert_int_eq(unit_read(id, 0, VM_RWREGS_ALL, &before), 0);
 
-	ops = *hv;
-	ops.check = check_rip;
-	hv = &ops;
-	unit_real(&r);
-	r.vrs_gprs[VCPU_REGS_RIP] = 0x1001;
+	unit_long(&r);
 	r.vrs_crs[VCPU_REGS_CR2] = 0x1234;
+	r.vrs_crs[VCPU_REGS_CR3] = 0x7000;
+	r.vrs_msrs[VCPU_REGS_LSTAR] = 0x5678;
+	if (_i == 0)
+		r.vrs_crs[VCPU_REGS_CR4] = 0;
+	else
+		r.vrs_sregs[VCPU_REGS_CS].vsi_ar |= 0x4000;
 	ck_assert_int_eq(unit_reset(id, 0, &r), EIO);
-	ck_assert(fake_log_has("RESETCPU refused by rule r: RIP is 0x1001\n"));
+	ck_assert(fake_log_has(_i == 0 ?
+	    "RESETCPU refused by rule lme-pae: CR4 is 0x40\n" :
+	    "RESETCPU refused by rule cs-l-d: CS_ATTR is 0xe9b\n"));
 	ck_assert_int_eq(unit_read(id, 0, VM_RWREGS_ALL, &after), 0);
 	ck_assert_mem_eq(&before, &after, sizeof(before));
 	ck_assert_uint_eq(v->in_pending, 4);
 	ck_assert(v->event.valid);
 	ck_assert_uint_eq(page->vmcb.eventinj, 0);
-	hv = &svm_ops;
 
 	STEP_SHUTDOWN();
 	ck_assert_int_eq(unit_run(id, 0, NONE, &u), 0);
 	ck_assert_uint_eq(fake_nevents(), 1);
+	ck_assert_uint_eq(vmcb_get(fake_last(), VS_CR3), 0x2000);
 }
 END_TEST
 
@@ -385,6 +374,6 @@ unit_suite(void)
 	tcase_add_test(tc, by_control);
 	tcase_add_test(tc, by_event);
 	tcase_add_test(tc, by_nothing);
-	tcase_add_test(tc, by_reset);
+	tcase_add_loop_test(tc, by_reset, 0, 2);
 	return (s);
 }
