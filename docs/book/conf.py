@@ -8,7 +8,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "_ext"))
 project = "vmm"
 author = "the vmm authors"
 copyright = "2026, the vmm authors"  # noqa: A001  (Sphinx's name for it)
-extensions = ["myst_parser", "vmmbook", "vmmtwins", "vmmstates", "vmmtrace"]
+extensions = ["myst_parser", "vmmbook", "vmmtwins", "vmmstates", "vmmtrace",
+              "vmmrules"]
 exclude_patterns = ["_ext"]
 html_theme = "furo"
 html_title = "vmm, the book"

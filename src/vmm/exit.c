@@ -601,8 +601,9 @@ exit_dispatch(struct vcpu *v, struct vmexit *x)
 	case VMEXIT_SHUTDOWN:
 		return (EXIT_USER);
 	case VMEXIT_ENTRY_FAILED:
-		if (!CHECK_ENTRIES)	/* else it was, before it */
-			(void)hv->check(v, false, &v->broken);
+		/* A debug build has checked before. */
+		if (!CHECK_ENTRIES && !hv->check(v, false, &v->broken))
+			v->broken.rule = NULL;
 		exit_explain(v, "entry");
 		return (EINVAL);
 	default:		/* VMEXIT_TASK_SWITCH, VMEXIT_UNKNOWN */

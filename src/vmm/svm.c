@@ -17,10 +17,8 @@
 #include "svm.h"
 #include "vmm.h"
 
-#define IOPM_ORDER	2		/* 12 KiB, of which 3 pages count */
-#define IOPM_BYTES	(3 * PAGE_SIZE_4K)
-#define MSRPM_ORDER	1		/* 8 KiB */
-#define MSRPM_BYTES	(2 * PAGE_SIZE_4K)
+#define IOPM_ORDER	2
+#define MSRPM_ORDER	1
 
 /* What one CPU needs. */
 struct svm_cpu {
@@ -651,7 +649,7 @@ svm_decode_lost(const struct vmcb *b, struct hv_event *e)
 	e->valid = false;
 	if ((info & EVENT_VALID) == 0)
 		return;
-	e->type = info >> EVENT_TYPE_SHIFT & EVENT_TYPE_MASK;
+	e->type = EVENT_TYPE(info);
 	e->vector = (uint8_t)info;
 	if (e->type == EVENT_SOFT || (e->type == EVENT_EXCEPTION &&
 	    (e->vector == VMM_EX_BP || e->vector == VMM_EX_OF)))
@@ -819,6 +817,7 @@ svm_run(struct vcpu *v, struct vmexit *x)
 	x->lost.valid = false;
 	x->kind = svm_decode(b, x);
 	if (x->kind == VMEXIT_ENTRY_FAILED) {
+		x->lost = v->event;
 		svm_restore_refused(s);
 		/* A flush that was due may not have been done. */
 		svm_cpus[s->cpu].next_asid = svm_max_asid + 1;
@@ -832,17 +831,27 @@ svm_run(struct vcpu *v, struct vmexit *x)
 }
 /* book: end */
 
-/* The rules judge what svm_load() makes of the registers. */
+/* book: svm-check */
+/*
+ * The rules judge what svm_load() makes of the registers: of all of them, as
+ * after a refused entry there may be no copy.
+ *
+ * TCG, Bochs: a refused entry empties EVENTINJ, too.
+ */
 static bool
 svm_check(struct vcpu *v, bool guest_only, struct entry_broken *broken)
 {
 	struct svm_vcpu *s = v->hv;
 	unsigned int dirty = v->dirty;
 
+	v->dirty = DIRTY_CR | DIRTY_DR;
 	svm_load(v, s);
 	v->dirty = dirty;
+	if (!guest_only && v->event.valid)
+		svm_inject(v, &v->event);
 	return (svm_rules(s->vmcb, guest_only, broken));
 }
+/* book: end */
 
 /* The fields of the VMCB that tell an entry and its exit. */
 static void

@@ -24,12 +24,17 @@ struct vmcb_seg {
 };
 
 #define VMCB_ATTR_L		0x200
+#define VMCB_ATTR_D		0x400
 
 /* Events: EVENTINJ and EXITINTINFO. APM Vol. 2 15.20 "Event Injection" */
 #define EVENT_VALID		0x80000000UL
 #define EVENT_HAS_ERROR		0x00000800UL
 #define EVENT_TYPE_SHIFT	8
-#define EVENT_TYPE_MASK		7
+#define EVENT_TYPE(event)	((event) >> EVENT_TYPE_SHIFT & 7)
+
+/* Permission maps: what the CPU reads of them. */
+#define IOPM_BYTES		(3 * 4096UL)
+#define MSRPM_BYTES		(2 * 4096UL)
 
 /* intercept[0]: reads and writes of CRn. */
 #define ICPT_CR_READ(n)		(1U << (n))

@@ -159,7 +159,9 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 
 	/* Whatever was passed; 0 where there is no XSAVE. */
 	rs.vrs_crs[VCPU_REGS_XCR0] = fpu_xcr0 & XCR0_X87;
-	if (regs_check_state(&rs) != 0 || !vcpu_can_enter(v, &rs))
+	/* The log names a rule if it can: the manual is asked first. */
+	if (regs_check(VM_RWREGS_ALL, &rs) != 0 || !vcpu_can_enter(v, &rs) ||
+	    regs_check_state(&rs) != 0)
 		return (EIO);
 	memset(&v->broken, 0, sizeof(v->broken));
 	hv->vcpu_reset(v);

@@ -28,8 +28,8 @@ import claims  # noqa: E402  (found by the line above)
 
 PLACES = ["include", "src", "guests"]
 MARK = re.compile(r"^\s*(?:/\*|#|//) book: (\S+?)(?: \*/)?\s*$")
-LANGUAGE = {".c": "c", ".h": "c", ".S": "gas", ".mk": "make", "": "make",
-            ".conf": "sh"}
+LANGUAGE = {".c": "c", ".h": "c", ".def": "c", ".S": "gas", ".mk": "make",
+            "": "make", ".conf": "sh"}
 log = logging.getLogger(__name__)
 
 

@@ -420,7 +420,22 @@ deliver(struct fake_guest *g)
 
 /* --- VMRUN --- */
 
-/* APM Vol. 2 15.5.1 "Basic Operation", "Canonicalization and Consistency". */
+/* APM Vol. 2 7.8.1 "PAT Register". */
+static bool
+pat_valid(uint64_t pat)
+{
+	int i;
+
+	for (i = 0; i < 64; i += 8)
+		if ((0xf3 >> (pat >> i & 7) & 1) == 0 || (pat >> i & 0xf8) != 0)
+			return (false);
+	return (true);
+}
+
+/*
+ * APM Vol. 2 15.5.1 "Basic Operation", "Canonicalization and Consistency";
+ * 15.25.4 "Nested Paging and VMRUN/#VMEXIT". 48 address bits.
+ */
 static const char *
 illegal(const struct fake_guest *g)
 {
@@ -437,12 +452,14 @@ illegal(const struct fake_guest *g)
 		return ("CR0.NW without CD");
 	if ((cr0 >> 32) != 0)
 		return ("CR0[63:32]");
-	if ((vmcb_get(g, VS_CR3) & 0xfff0000000000000ULL) != 0)
+	if (vmcb_get(g, VS_CR3) >> 48 != 0)
 		return ("CR3 reserved bits");
-	if ((cr4 & ~0x003f0fffULL & ~0x40000ULL) != 0)
+	if ((cr4 & ~0x003f0fffULL) != 0)
 		return ("CR4 reserved bits");
-	if ((vmcb_get(g, VS_DR6) | vmcb_get(g, VS_DR7)) >> 32 != 0)
-		return ("DR6 or DR7[63:32]");
+	if (vmcb_get(g, VS_DR6) >> 32 != 0)
+		return ("DR6[63:32]");
+	if (vmcb_get(g, VS_DR7) >> 32 != 0)
+		return ("DR7[63:32]");
 	if (lme_pg && (cr4 & 0x20) == 0)
 		return ("LME, PG and no PAE");
 	if (lme_pg && (cr0 & 1) == 0)
@@ -451,13 +468,24 @@ illegal(const struct fake_guest *g)
 		return ("long mode with CS.L and CS.D");
 	if ((vmcb_get32(g, VC_MISC2) & 1) == 0)
 		return ("VMRUN is not intercepted");
-	if (g->asid == 0)
-		return ("ASID is 0");
+	if (vmcb_get(g, VC_MSRPM) >= (1ULL << 48) - 0x1000)
+		return ("MSRPM");
+	if (vmcb_get(g, VC_IOPM) >= (1ULL << 48) - 0x2000)
+		return ("IOPM");
 	if ((ev & EVENT_VALID) != 0 && (type == 1 || type > 4))
 		return ("EVENTINJ type");
-	if ((ev & EVENT_VALID) != 0 && type == 3 &&
-	    ((ev & 0xff) == 2 || (ev & 0xff) > 31))
+	if ((ev & EVENT_VALID) != 0 && type == 3 && (ev & 0xff) == 2)
+		return ("EVENTINJ of an exception that is NMI");
+	if ((ev & EVENT_VALID) != 0 && type == 3 && (ev & 0xff) > 31)
 		return ("EVENTINJ vector");
+	if (g->asid == 0)
+		return ("ASID is 0");
+	if ((0x8b >> (vmcb_get(g, VC_TLB_CONTROL) & 7) & 1) == 0)
+		return ("TLB_CONTROL");
+	if (vmcb_get(g, VC_N_CR3) >> 48 != 0)
+		return ("nCR3 reserved bits");
+	if (!pat_valid(vmcb_get(g, VS_G_PAT)))
+		return ("G_PAT");
 	return (NULL);
 }
 
@@ -562,7 +590,11 @@ svm_enter(uint64_t vmcb_pa, uint64_t host_vmcb_pa, uint64_t *gpr)
 	if (why != NULL) {
 		fake_refuse(why);
 		fake_exit_raw(g, invalid32 ? 0xffffffff : EXIT_INVALID, 0, 0);
-		/* Both emulators leave the host's state in the save area. */
+		/*
+		 * Both emulators leave the host's state in the save area, and
+		 * no event.
+		 */
+		vmcb_set(g, VC_EVENTINJ, 0);
 		vmcb_set(g, VS_RIP, 0xffffffff81000000);
 		vmcb_set(g, VS_CR3, 0x1000);
 		vmcb_set32(g, VS_CS, 8);
