@@ -14,6 +14,7 @@
 
 _Static_assert(sizeof(struct trace_record) == 64, "a power of two");
 
+/* book: trace-exit */
 /* A place in the ring for what began then and is over, and its number. */
 static inline struct trace_record *
 trace_begin(struct vcpu *v, uint64_t begin, uint64_t *nr)
