@@ -4,7 +4,7 @@
 
 A patch begins with a header: what the bug is, then
 
-    Killed-by: unit:SUITE/TEST          a Check test
+    Killed-by: unit:SUITE/TEST          a Check test (SUITE: dev/check_NAME)
     Killed-by: unit:SUITE@intel/TEST    the same, on the fake Intel CPUs
     Killed-by: conform:CLAUSE           a clause, on metal-svm
     Killed-by: conform@BACKEND:CLAUSE   a clause, on another back end
@@ -129,7 +129,7 @@ def run_suite(tree, suite):
 
 
 def unit_verdict(ran, test):
-    suite, name = test.split("/")
+    suite, name = test.rsplit("/", 1)
     tap, log = ran
     found = re.findall(rf"^(not )?ok \d+ - [^:]*:[^:]*:{name}: ?(.*)$", tap,
                        re.M)
@@ -172,7 +172,7 @@ def run_conform(tree, backend, clauses, dies=""):
 
 def verdict(tree, m):
     if m.where == "unit":
-        return unit_verdict(run_suite(tree, m.test.split("/")[0]), m.test)
+        return unit_verdict(run_suite(tree, m.test.rsplit("/", 1)[0]), m.test)
     return run_conform(tree, m.where, [m.test], m.dies)[m.test]
 
 
@@ -190,7 +190,7 @@ def base(mutants, pool):
     """(test, Verdict) of each test, in the tree itself."""
     groups = {}
     for m in mutants:
-        suite = m.test.split("/")[0] if m.where == "unit" else ""
+        suite = m.test.rsplit("/", 1)[0] if m.where == "unit" else ""
         groups.setdefault((m.where, suite), set()).add(m.test)
     jobs = []
     for (where, suite), tests in groups.items():
@@ -206,7 +206,8 @@ def base(mutants, pool):
 
 def goal(m):
     if m.where == "unit":
-        return ["build/unit/" + re.split("[@/]", m.test)[0]]
+        suite = m.test.rsplit("/", 1)[0]
+        return ["build/unit/" + suite.split("@")[0]]
     if m.host == "linux":
         return ["linux-all"]
     if emu.BACKENDS[m.where].emulator == "qemu":
