@@ -2,6 +2,8 @@
 /*
  * check_virtio.c - registers and rings, on a device without a job of its own.
  */
+#include <pthread.h>
+
 #include "virtio_guest.h"
 
 static struct virtio dev;
@@ -165,7 +167,7 @@ START_TEST(chain)
 	ck_assert_uint_eq(c->in, 10);
 	for (i = 0; i < 9; i++) {
 		virtq_read(&dev, 0, i, buf, 9 - i);
-		ck_assert_mem_eq(buf, "abcdefghi" + i, 9 - i);
+		ck_assert_mem_eq(buf, &"abcdefghi"[i], 9 - i);
 	}
 	virtq_write(&dev, 0, 1, "123456789", 9);
 	virtq_write(&dev, 0, 0, "0", 1);
@@ -217,7 +219,7 @@ END_TEST
 START_TEST(wraps)
 {
 	uint16_t size = (uint16_t)(1 << _i);
-	unsigned int i, k, n;
+	unsigned int i, n;
 	uint32_t head, len;
 	struct ring r;
 
@@ -232,17 +234,18 @@ START_TEST(wraps)
 		for (i = 0; i < size; i++)
 			ring_put(&r, (uint16_t)i);
 		for (i = 0; i < size; i++) {
-			ck_assert(virtq_pop(&dev, 0));
-			ck_assert_uint_eq(dev.q[0].chain.head, i);
+			if (!virtq_pop(&dev, 0) || dev.q[0].chain.head != i)
+				ck_abort_msg("chain %u of %u", i, n);
 			virtq_push(&dev, 0, n + i);
 		}
-		ck_assert(!virtq_pop(&dev, 0));
-		for (k = 0; k < size; k++) {
-			ck_assert(ring_get(&r, &head, &len));
-			ck_assert_uint_eq(head, k);
-			ck_assert_uint_eq(len, n + k);
-		}
-		ck_assert(!ring_get(&r, &head, &len));
+		if (virtq_pop(&dev, 0))
+			ck_abort_msg("one too many at %u", n);
+		for (i = 0; i < size; i++)
+			if (!ring_get(&r, &head, &len) || head != i ||
+			    len != n + i)
+				ck_abort_msg("used %u of %u", i, n);
+		if (ring_get(&r, &head, &len))
+			ck_abort_msg("one too many used at %u", n);
 	}
 	ck_assert_str_eq(unit_log, "");
 }
@@ -494,6 +497,57 @@ START_TEST(changed_behind)
 }
 END_TEST
 
+/* A CPU of the guest that makes a good descriptor bad and good again. */
+static void *
+flip(void *arg)
+{
+	static const struct virtq_desc good = { HERE, 4, 0, 0 },
+		bad = { HERE, UINT32_MAX, VIRTQ_NEXT, 0xffff };
+	uint64_t *d = at(0x1000), g, b;
+
+	memcpy(d, &good, sizeof(good));
+	memcpy(&g, &good.len, sizeof(g));
+	memcpy(&b, &bad.len, sizeof(b));
+	while (!__atomic_load_n((bool *)arg, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&d[1], g, __ATOMIC_RELAXED);
+		__atomic_store_n(&d[1], b, __ATOMIC_RELAXED);
+	}
+	return (NULL);
+}
+
+/* Whatever was met, it was met as a whole: a chain of 4 bytes, or a stop. */
+START_TEST(changing)
+{
+	static bool over;
+	struct ring r;
+	pthread_t cpu;
+	uint8_t buf[4];
+	unsigned int i;
+
+	r = ring_start(0, 0x1000);
+	ck_assert_int_eq(pthread_create(&cpu, NULL, flip, &over), 0);
+	for (i = 0; i < 20000; i++) {
+		ring_put(&r, 0);
+		if (virtq_pop(&dev, 0)) {
+			if (dev.q[0].chain.nseg != 1 ||
+			    dev.q[0].chain.out != 4 ||
+			    dev.q[0].chain.seg[0].len != 4)
+				ck_abort_msg("a chain of neither");
+			virtq_read(&dev, 0, 0, buf, 4);
+			virtq_push(&dev, 0, 0);
+			continue;
+		}
+		if (!virtio_stopped(&dev))
+			ck_abort_msg("no chain, and no stop");
+		set_reg(VIRTIO_STATUS, 1, 0);
+		r = ring_start(0, 0x1000);
+		put16(r.avail + 2, 0);
+	}
+	__atomic_store_n(&over, true, __ATOMIC_RELAXED);
+	ck_assert_int_eq(pthread_join(cpu, NULL), 0);
+}
+END_TEST
+
 /* How the ring can go away: reset, moved, taken away, or its device stopped. */
 static void
 go(int how, uint64_t gpa)
@@ -575,6 +629,7 @@ main(void)
 	tcase_add_test(tc, stopped);
 	tcase_add_test(tc, log_ends);
 	tcase_add_test(tc, changed_behind);
+	tcase_add_test(tc, changing);
 	tcase_add_loop_test(tc, stale, 0, 5);
 	tcase_add_test(tc, not_stale);
 	return (unit_end());

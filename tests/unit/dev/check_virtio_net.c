@@ -260,14 +260,11 @@ reset_now(void)
 /* While a frame is on its way. */
 START_TEST(reset_in_call)
 {
-	unsigned int i;
-
 	put_tx(60, 2);
 	sent.hook = reset_now;
 	ck_assert(!virtio_net_work(&net));
 	ck_assert_uint_eq(sent.n, 1);
-	for (i = 0; i < sizeof(low); i++)
-		ck_assert_uint_eq(low[i], 0x5a);
+	ck_assert(all(low, sizeof(low), 0x5a));
 	ck_assert(!unit_level[IRQ]);
 }
 END_TEST

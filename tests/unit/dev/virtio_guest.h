@@ -71,7 +71,8 @@ at(uint64_t gpa)
 {
 	void *p = mem_ptr(&ram, gpa, 1);
 
-	ck_assert_ptr_nonnull(p);
+	if (p == NULL)
+		ck_abort_msg("no memory at %llx", (unsigned long long)gpa);
 	return (p);
 }
 
@@ -88,6 +89,17 @@ static inline void
 put16(uint64_t gpa, uint16_t v)
 {
 	memcpy(at(gpa), &v, sizeof(v));
+}
+
+/* Every one of n bytes is this one? An assertion for each takes too long. */
+static inline bool
+all(const uint8_t *p, size_t n, uint8_t byte)
+{
+	while (n > 0 && *p == byte) {
+		p++;
+		n--;
+	}
+	return (n == 0);
 }
 
 /* A ring, as its driver sees it. */
