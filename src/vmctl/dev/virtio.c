@@ -255,6 +255,7 @@ virtq_walk(struct virtio *v, unsigned int queue, unsigned int i)
 	bool more = true;
 	uint8_t *p;
 
+	/* book: virtq-walk */
 	while (more) {
 		if (i >= q->size || c->nseg == q->size)
 			break;
@@ -286,6 +287,7 @@ virtq_walk(struct virtio *v, unsigned int queue, unsigned int i)
 		c->seg[c->nseg++].len = len;
 		i = (unsigned int)(rest >> 48);
 	}
+	/* book: end */
 	if (!more)
 		return (true);
 	if (i >= q->size)

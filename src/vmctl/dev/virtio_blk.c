@@ -83,6 +83,7 @@ blk_out(struct virtio_blk *b, uint64_t off, uint64_t len)
 	size_t n;
 	int error;
 
+	/* book: blk-out */
 	for (at = 0; at < len; at += n) {
 		n = MIN(len - at, sizeof(b->buf));
 		virtq_read(&b->virtio, 0, sizeof(struct virtio_blk_header) + at,
@@ -94,6 +95,7 @@ blk_out(struct virtio_blk *b, uint64_t off, uint64_t len)
 			return (BLK_S_OK);
 	}
 	return (flushes ? BLK_S_OK : blk_flush(b));
+	/* book: end */
 }
 
 /* Whole sectors, all of them on the disk? */
