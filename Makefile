@@ -37,6 +37,7 @@ CFLAGS_COMMON ?= -O2 -g $(WARNINGS) $(if $(DEBUG),-DCHECK_ENTRIES=1)
 -include tests/integration/bench/bench.mk
 -include src/host/linux/linux.mk
 -include tests/unit/unit.mk
+-include tests/fuzz/fuzz.mk
 
 METAL	:= $(addprefix $(BUILD)/metal/,vmm.elf vmm.elf32 vmm.img boot.cpio)
 CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform stress bench)
@@ -142,7 +143,7 @@ install-module: ## vmm.ko for the kernel that runs here (needs its headers)
 check: ## every test, unit and integration; T=name: only these
 	@$(DEPS) check
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
-	+@$(LOCKED) all unit-build linux-all
+	+@$(LOCKED) all unit-build fuzz-build linux-all
 	@$(PYTEST) --junitxml=$(BUILD)/check.xml $(if $(T),--only '$(T)')
 
 # On equal terms: this driver has none of KVM's mitigations but one.
@@ -179,14 +180,14 @@ stress: ## a million ioctls from 64 threads, then 1,000 kills; FLAVOR=, APPEND=
 quick: ## the tests that take well under a minute
 	@$(DEPS) check
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
-	+@$(LOCKED) all unit-build linux-all
+	+@$(LOCKED) all unit-build fuzz-build linux-all
 	@$(PYTEST) --junitxml=$(BUILD)/quick.xml --quick
 
 .PHONY: integration
 integration: ## the tests that boot a host
 	@$(DEPS) check
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
-	+@$(LOCKED) all unit-build linux-all
+	+@$(LOCKED) all unit-build fuzz-build linux-all
 	@$(PYTEST) --junitxml=$(BUILD)/integration.xml --no-unit \
 	    $(if $(T),--only '$(T)')
 
@@ -194,6 +195,11 @@ integration: ## the tests that boot a host
 unit: ## the unit tests alone, on a fake CPU, with sanitizers
 	@$(DEPS) check
 	+@$(LOCKED) unit-run
+
+.PHONY: fuzz
+fuzz: ## vmctl's devices against random guests; FUZZ_RUNS=10000000: for long
+	@$(DEPS) fuzz
+	+@$(LOCKED) fuzz-run
 
 .PHONY: coverage
 coverage: ## line coverage of src/vmm by the unit tests

@@ -41,6 +41,9 @@ table() {
 	lint shellcheck cmd shellcheck shell scripts
 	lint codespell cmd codespell spelling
 	lint sparse cmd sparse checks of the module
+	fuzz clang cmd clang make fuzz
+	fuzz libclang-rt-dev glob /usr/lib/llvm-*/lib/clang/*/*/*/*fuzzer* fuzz
+	fuzz llvm cmd llvm-cov coverage by the corpus
 	book python3-sphinx py sphinx the book
 	book python3-myst-parser py myst_parser the book
 	book furo py furo the book
@@ -53,12 +56,13 @@ needs() {
 	run)	echo run ;;
 	bochs)	echo run bochs ;;
 	linux)	echo run bochs linux ;;
-	check)	echo run bochs gdb linux check ;;
+	check)	echo run bochs gdb linux fuzz check ;;
 	gdb)	echo run gdb ;;
 	lint)	echo run bochs gdb linux check lint ;;
+	fuzz)	echo fuzz ;;
 	book)	echo book ;;
 	cover)	echo run bochs gdb linux check cover ;;
-	all)	echo run bochs gdb linux check lint book cover ;;
+	all)	echo run bochs gdb linux fuzz check lint book cover ;;
 	*)	echo "deps.sh: no group '$1'" >&2; exit 2 ;;
 	esac
 }

@@ -167,7 +167,8 @@ def tool(argv, files):
 
 
 def main():
-    files = [f for f in tracked() if f.suffix != ".patch"]
+    files = [f for f in tracked()
+             if f.suffix != ".patch" and "corpus" not in f.parts]
     shell, words = [], []
     for path in files:
         try:

@@ -4,7 +4,7 @@
 
 A patch begins with a header: what the bug is, then
 
-    Killed-by: unit:SUITE/TEST          a Check test
+    Killed-by: unit:SUITE/TEST          a Check test (SUITE: dev/check_NAME)
     Killed-by: unit:SUITE@intel/TEST    the same, on the fake Intel CPUs
     Killed-by: conform:CLAUSE           a clause, on metal-svm
     Killed-by: conform@BACKEND:CLAUSE   a clause, on another back end

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * log.c - what devices have to tell.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "dev/dev.h"
+
+void
+dev_log(const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "vmctl: %s\n", line);
+}
