@@ -121,6 +121,7 @@ class Job:
     flavor: str = linuximg.FLAVOR
     append: str = ""
     files: dict = field(default_factory=dict)
+    guest: bool = False         # it has a Linux to run as a guest, in /guest
 
 
 def disk_image(job):
@@ -135,7 +136,8 @@ def disk_image(job):
 
 def memory(backend, job):
     """MiB of RAM."""
-    return job.memory or {"metal": 64, "linux": 768}[backend.host]
+    return job.memory or {
+        "metal": 64, "linux": 1536 if job.guest else 768}[backend.host]
 
 
 def qemu_argv(job, backend, serial="stdio"):
@@ -688,6 +690,7 @@ def main():
             p.add_argument("--disk", action="store_true")
             p.add_argument("--flavor", default=linuximg.FLAVOR)
             p.add_argument("--append", default="")
+            p.add_argument("--guest", action="store_true")
             p.add_argument("--cpus", type=int)
             p.add_argument("--count", action="store_true",
                            help="QEMU's clock counts instructions")
@@ -708,6 +711,7 @@ def main():
         result = shell(backend, job)
     else:
         job.disk, job.flavor, job.append = opt.disk, opt.flavor, opt.append
+        job.guest = opt.guest
         backend = replace(backend, cpus=opt.cpus or backend.cpus,
                           count=opt.count or backend.count)
         result = run(backend, job, opt.limit, echo=True)

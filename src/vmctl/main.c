@@ -32,7 +32,25 @@ static const char usage[] =
     "  tour    [-n NONCE]               each ioctl once, with a guest\n"
     "  shell                            a prompt for the commands below\n"
     "  exec    CMD [; CMD]...           those commands, to the first error\n"
+    "\n"
+    "  start   -b KERNEL [OPTION]... NAME  a VM with virtual hardware\n"
+    "  status  [NAME]                   what runs\n"
+    "  stop    [-f] NAME, or -a         ends it\n"
+    "  pause   NAME, unpause NAME       stands still, goes on\n"
+    "  console NAME                     its serial line; ~. leaves\n"
+    "  create  DISK SIZE                a raw disk, sparse\n"
     "\n";
+
+/* The monitor's. The others are for a shell, where create makes a VM. */
+static const struct {
+	const char	*name;
+	int		(*main)(int, char **);
+} programs[] = {
+	{ "tour", tour_main }, { "start", start_main },
+	{ "status", status_main }, { "stop", stop_main },
+	{ "pause", pause_main }, { "unpause", pause_main },
+	{ "console", console_main }, { "create", create_main },
+};
 
 /*
  * `exec` and single commands end at the first failure and return it; the VMs
@@ -50,8 +68,9 @@ main(int argc, char **argv)
 		return (ctl_error(CTL_USAGE,
 		    "no command given; `vmctl help' lists them"));
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (strcmp(argv[1], "tour") == 0)
-		return (tour_main(argc - 1, argv + 1));
+	for (i = 0; i < (int)(sizeof(programs) / sizeof(programs[0])); i++)
+		if (strcmp(argv[1], programs[i].name) == 0)
+			return (programs[i].main(argc - 1, argv + 1));
 	if (strcmp(argv[1], "help") == 0 && argc == 2)
 		fputs(usage, stdout);
 	if (strcmp(argv[1], "shell") == 0) {

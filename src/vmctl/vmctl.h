@@ -91,4 +91,12 @@ int	shell_main(struct ctl *);
 /* tour_main.c */
 int	tour_main(int, char **);
 
+/* start.c, control.c: the monitor's commands, with the words after vmctl. */
+int	start_main(int, char **);
+int	create_main(int, char **);
+int	status_main(int, char **);
+int	stop_main(int, char **);
+int	pause_main(int, char **);
+int	console_main(int, char **);
+
 #endif /* VMCTL_H */

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * disk.c - a raw file as a disk, or memory. The lock is let go while a file is
+ * read or written: VCPUs go on meanwhile.
+ */
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine.h"
+#include "vmctl.h"
+
+static int
+file_read(void *arg, uint64_t off, void *buf, size_t len)
+{
+	struct disk *d = arg;
+	int error = 0;
+	ssize_t n;
+
+	pthread_mutex_unlock(&d->mon->lock);
+	while (len > 0 && error == 0) {
+		n = pread(d->fd, buf, len, (off_t)off);
+		if (n <= 0) {
+			error = n == 0 ? EIO : errno == EINTR ? 0 : errno;
+			continue;
+		}
+		buf = (uint8_t *)buf + n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	pthread_mutex_lock(&d->mon->lock);
+	return (error);
+}
+
+static int
+file_write(void *arg, uint64_t off, const void *buf, size_t len)
+{
+	struct disk *d = arg;
+	int error = 0;
+	ssize_t n;
+
+	pthread_mutex_unlock(&d->mon->lock);
+	while (len > 0 && error == 0) {
+		n = pwrite(d->fd, buf, len, (off_t)off);
+		if (n < 0) {
+			error = errno == EINTR ? 0 : errno;
+			continue;
+		}
+		buf = (const uint8_t *)buf + n;
+		off += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	pthread_mutex_lock(&d->mon->lock);
+	return (error);
+}
+
+/* Returns when the data is safe, and not before: the guest is told so. */
+static int
+file_flush(void *arg)
+{
+	struct disk *d = arg;
+	int error;
+
+	pthread_mutex_unlock(&d->mon->lock);
+	error = fdatasync(d->fd) == 0 ? 0 : errno;
+	pthread_mutex_lock(&d->mon->lock);
+	return (error);
+}
+
+static int
+mem_read(void *arg, uint64_t off, void *buf, size_t len)
+{
+	struct disk *d = arg;
+
+	memcpy(buf, d->mem + off, len);
+	return (0);
+}
+
+static int
+mem_write(void *arg, uint64_t off, const void *buf, size_t len)
+{
+	struct disk *d = arg;
+
+	memcpy(d->mem + off, buf, len);
+	return (0);
+}
+
+static int
+mem_flush(void *arg)
+{
+	(void)arg;
+	return (0);
+}
+
+/* "ram:": zeros of so many MiB, or what the file has now. */
+static int
+open_ram(struct disk *d, const char *what)
+{
+	unsigned long mib;
+	char *end;
+	FILE *f;
+	long n;
+
+	mib = strtoul(what, &end, 10);
+	if (*end == '\0' && mib > 0 && mib < 65536) {
+		d->size = mib * CLIENT_MIB;
+		d->mem = calloc(1, d->size);
+	} else {
+		f = fopen(what, "r");
+		if (f == NULL)
+			return (ctl_error(CTL_FAIL, "%s: %s", what,
+			    strerror(errno)));
+		while ((d->mem = realloc(d->mem, d->size + CLIENT_MIB)) !=
+		    NULL && (n = (long)fread(d->mem + d->size, 1, CLIENT_MIB,
+		    f)) > 0)
+			d->size += (uint64_t)n;
+		fclose(f);
+		d->size -= d->size % 512;
+	}
+	return (d->mem != NULL && d->size > 0 ? CTL_OK : ctl_error(CTL_FAIL,
+	    "%s: empty, or larger than memory", what));
+}
+
+int
+disk_open(struct disk *d, struct mon *m, const char *path)
+{
+	struct stat st;
+
+	memset(d, 0, sizeof(*d));
+	d->mon = m;
+	d->path = path;
+	d->fd = -1;
+	if (strncmp(path, "ram:", 4) == 0)
+		return (open_ram(d, path + 4));
+	d->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (d->fd < 0 && (errno == EACCES || errno == EROFS)) {
+		d->fd = open(path, O_RDONLY | O_CLOEXEC);
+		d->read_only = true;
+	}
+	if (d->fd < 0 || fstat(d->fd, &st) != 0)
+		return (ctl_error(CTL_FAIL, "%s: %s; `vmctl create' makes a "
+		    "disk", path, strerror(errno)));
+	/* Two VMs that write one disk would destroy it. */
+	if (flock(d->fd, (d->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 &&
+	    errno == EWOULDBLOCK)
+		return (ctl_error(CTL_FAIL, "%s: another VM has it", path));
+	d->size = (uint64_t)st.st_size;
+	if (d->size == 0 || d->size % 512 != 0)
+		return (ctl_error(CTL_FAIL, "%s: %llu bytes, which are no "
+		    "whole sectors of 512", path,
+		    (unsigned long long)d->size));
+	return (CTL_OK);
+}
+
+void
+disk_close(struct disk *d)
+{
+	if (d->fd >= 0) {
+		(void)fdatasync(d->fd);
+		close(d->fd);
+	}
+	free(d->mem);
+}
+
+static void
+disk_kick(void *arg, unsigned int queue)
+{
+	struct disk *d = arg;
+
+	(void)queue;
+	mon_kick(d->mon);
+}
+
+/* The device in front of it, as powered on. */
+void
+disk_init(struct disk *d, unsigned int nr)
+{
+	static const char *const names[MON_DISKS] = {
+		"disk 0", "disk 1", "disk 2", "disk 3",
+	};
+	static const char *const ids[MON_DISKS] = {
+		"vmm-disk-0", "vmm-disk-1", "vmm-disk-2", "vmm-disk-3",
+	};
+	bool file = d->fd >= 0;
+	struct virtio_owner owner = { names[nr], &d->mon->mem, disk_kick, d };
+	struct virtio_blk_disk disk = {
+		.size = d->size,
+		.read_only = d->read_only,
+		.id = ids[nr],
+		.read = file ? file_read : mem_read,
+		.write = file ? file_write : mem_write,
+		.flush = file ? file_flush : mem_flush,
+		.arg = d,
+	};
+
+	virtio_blk_init(&d->blk, &owner, &disk);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * net.c - where the frames of a network interface go: to the user network's
+ * helper, over a pair of sockets, or to a tap.
+ */
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <net/if.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine.h"
+#include "vmctl.h"
+
+/* linux/if_tun.h, which musl's headers do not have. */
+#define TUNSETIFF	_IOW('T', 202, int)
+#define IFF_TAP		0x0002
+#define IFF_NO_PI	0x1000
+
+#define HELPER		"vmctl-slirp"
+
+/* The helper stands where vmctl does, or in the path. Does not return. */
+static void
+helper_exec(int fd)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) -
+	    sizeof(HELPER));
+	char *slash;
+
+	dup2(fd, STDIN_FILENO);
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	if (slash != NULL) {
+		strcpy(slash + 1, HELPER);
+		execl(path, HELPER, (char *)NULL);
+	}
+	execlp(HELPER, HELPER, (char *)NULL);
+	ctl_error(0, "-n user: %s: %s; it is built with libslirp", HELPER,
+	    strerror(errno));
+	_exit(1);
+}
+
+static int
+open_user(struct nic *n)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return (ctl_error(CTL_FAIL, "-n user: %s", strerror(errno)));
+	n->helper = fork();
+	if (n->helper == 0)
+		helper_exec(pair[1]);
+	close(pair[1]);
+	n->fd = pair[0];
+	return (n->helper > 0 ? CTL_OK : ctl_error(CTL_FAIL, "-n user: %s",
+	    strerror(errno)));
+}
+
+static int
+open_tap(struct nic *n, const char *name)
+{
+	struct ifreq ifr;
+
+	memset(&ifr, 0, sizeof(ifr));
+	ifr.ifr_flags = IFF_TAP | IFF_NO_PI;
+	if (strlen(name) >= sizeof(ifr.ifr_name))
+		return (ctl_error(CTL_USAGE, "-n tap=%s: the name is too "
+		    "long", name));
+	strcpy(ifr.ifr_name, name);
+	n->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (n->fd < 0 || ioctl(n->fd, TUNSETIFF, &ifr) != 0)
+		return (ctl_error(CTL_FAIL, "-n tap=%s: %s; be root, and "
+		    "`ip tuntap add %s mode tap'", name, strerror(errno),
+		    name));
+	return (CTL_OK);
+}
+
+int
+nic_open(struct nic *n, struct mon *m, const char *what)
+{
+	memset(n, 0, sizeof(*n));
+	n->mon = m;
+	n->fd = -1;
+	pthread_cond_init(&n->room, NULL);
+	return (strcmp(what, "user") == 0 ? open_user(n) :
+	    open_tap(n, what + 4));
+}
+
+void
+nic_close(struct nic *n)
+{
+	if (n->fd >= 0)
+		shutdown(n->fd, SHUT_RDWR);	/* the helper ends */
+	if (n->helper > 0) {
+		kill(n->helper, SIGTERM);
+		waitpid(n->helper, NULL, 0);
+	}
+}
+
+/* What finds no room is lost, as on a wire. */
+static void
+nic_send(void *arg, const void *frame, size_t len)
+{
+	struct nic *n = arg;
+
+	pthread_mutex_unlock(&n->mon->lock);
+	if (n->helper > 0)
+		(void)!send(n->fd, frame, len, MSG_NOSIGNAL);
+	else
+		(void)!write(n->fd, frame, len);
+	pthread_mutex_lock(&n->mon->lock);
+}
+
+static void
+nic_kick(void *arg, unsigned int queue)
+{
+	struct nic *n = arg;
+
+	if (queue == NET_TX)
+		mon_kick(n->mon);
+	n->kicked = true;
+	pthread_cond_signal(&n->room);
+}
+
+/* Frames for the guest. One that it has no buffer for waits. */
+static void *
+nic_main(void *arg)
+{
+	struct nic *n = arg;
+	static _Thread_local uint8_t frame[65536];
+	ssize_t len;
+
+	while ((len = read(n->fd, frame, sizeof(frame))) > 0 ||
+	    (len < 0 && errno == EINTR)) {
+		pthread_mutex_lock(&n->mon->lock);
+		n->kicked = false;
+		while (len > 0 && n->mon->state != MON_END &&
+		    !virtio_net_receive(&n->net, frame, (size_t)len))
+			while (!n->kicked && n->mon->state != MON_END)
+				pthread_cond_wait(&n->room, &n->mon->lock);
+		pthread_mutex_unlock(&n->mon->lock);
+	}
+	return (NULL);
+}
+
+int
+nic_start(struct nic *n)
+{
+	int error = pthread_create(&n->reader, NULL, nic_main, n);
+
+	if (error == 0)
+		pthread_detach(n->reader);
+	return (error);
+}
+
+/* The device in front of it, as powered on. */
+void
+nic_init(struct nic *n, unsigned int nr)
+{
+	static const char *const names[MON_NICS] = {
+		"net 0", "net 1", "net 2", "net 3",
+	};
+	struct virtio_owner owner = { names[nr], &n->mon->mem, nic_kick, n };
+	/* Administered locally; others by the VM's id. */
+	struct virtio_net_link link = {
+		.mac = { 0x02, 'v', 'm', (uint8_t)(n->mon->id >> 8),
+		    (uint8_t)n->mon->id, (uint8_t)nr },
+		.send = nic_send,
+		.arg = n,
+	};
+
+	virtio_net_init(&n->net, &owner, &link);
+	n->kicked = true;
+	pthread_cond_signal(&n->room);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * slirp.c - vmctl-slirp: the user network of one VM's interface.
+ *
+ * A process of its own, since libslirp is a shared library and vmctl is
+ * static. Frames come and go as packets on standard input, one end of a
+ * socket pair; it ends with the other end. The guest is 10.0.2.15, asks
+ * 10.0.2.2 for an address and reaches there what listens on this machine's
+ * loopback.
+ */
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <slirp/libslirp.h>
+
+#define LINK		STDIN_FILENO
+#define FRAME_MAX	65536
+#define FDS_MAX		1024
+#define TIMERS		16
+
+struct timer {
+	SlirpTimerCb	 fire;
+	void		*opaque;
+	int64_t		 at;		/* ms; -1: not armed */
+	bool		 used;
+};
+
+static struct timer timers[TIMERS];
+static struct pollfd fds[FDS_MAX];
+static int nfds;
+
+static int64_t
+now_ns(void *opaque)
+{
+	struct timespec ts;
+
+	(void)opaque;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+}
+
+/* A frame for the guest; one that finds no room is lost, as on a wire. */
+static ssize_t
+to_guest(const void *buf, size_t len, void *opaque)
+{
+	ssize_t n;
+
+	(void)opaque;
+	n = send(LINK, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return (n < 0 && errno != EAGAIN ? -1 : (ssize_t)len);
+}
+
+static void
+guest_error(const char *msg, void *opaque)
+{
+	(void)opaque;
+	fprintf(stderr, "vmctl-slirp: %s\n", msg);
+}
+
+static void *
+timer_new(SlirpTimerCb fire, void *cb_opaque, void *opaque)
+{
+	int i;
+
+	(void)opaque;
+	for (i = 0; i < TIMERS; i++)
+		if (!timers[i].used) {
+			timers[i] = (struct timer){ fire, cb_opaque, -1,
+			    true };
+			return (&timers[i]);
+		}
+	fprintf(stderr, "vmctl-slirp: more than %d timers\n", TIMERS);
+	exit(1);
+}
+
+static void
+timer_free(void *t, void *opaque)
+{
+	(void)opaque;
+	((struct timer *)t)->used = false;
+}
+
+static void
+timer_mod(void *t, int64_t ms, void *opaque)
+{
+	(void)opaque;
+	((struct timer *)t)->at = ms;
+}
+
+static void
+poll_fd(int fd, void *opaque)
+{
+	(void)fd;
+	(void)opaque;
+}
+
+static void
+notify(void *opaque)
+{
+	(void)opaque;
+}
+
+static const SlirpCb callbacks = {
+	.send_packet = to_guest,
+	.guest_error = guest_error,
+	.clock_get_ns = now_ns,
+	.timer_new = timer_new,
+	.timer_free = timer_free,
+	.timer_mod = timer_mod,
+	.register_poll_fd = poll_fd,
+	.unregister_poll_fd = poll_fd,
+	.notify = notify,
+};
+
+/* SLIRP_POLL_* and what poll() calls them. */
+static const struct { int slirp; short poll; } events[] = {
+	{ SLIRP_POLL_IN, POLLIN }, { SLIRP_POLL_OUT, POLLOUT },
+	{ SLIRP_POLL_PRI, POLLPRI }, { SLIRP_POLL_ERR, POLLERR },
+	{ SLIRP_POLL_HUP, POLLHUP },
+};
+#define NEVENTS	(sizeof(events) / sizeof(events[0]))
+
+static int
+add_poll(int fd, int want, void *opaque)
+{
+	size_t i;
+
+	(void)opaque;
+	if (nfds == FDS_MAX)
+		return (-1);
+	fds[nfds] = (struct pollfd){ .fd = fd };
+	for (i = 0; i < NEVENTS; i++)
+		if ((want & events[i].slirp) != 0)
+			fds[nfds].events |= events[i].poll;
+	return (nfds++);
+}
+
+static int
+get_revents(int i, void *opaque)
+{
+	int got = 0;
+	size_t k;
+
+	(void)opaque;
+	if (i < 0)
+		return (0);
+	for (k = 0; k < NEVENTS; k++)
+		if ((fds[i].revents & events[k].poll) != 0)
+			got |= events[k].slirp;
+	return (got);
+}
+
+/* Fires what is due. Returns: ms until the next, at most `wait`. */
+static uint32_t
+run_timers(uint32_t wait)
+{
+	int64_t now = now_ns(NULL) / 1000000;
+	int i;
+
+	for (i = 0; i < TIMERS; i++) {
+		struct timer *t = &timers[i];
+
+		if (!t->used || t->at < 0)
+			continue;
+		if (t->at <= now) {
+			t->at = -1;
+			t->fire(t->opaque);
+		} else if (t->at - now < (int64_t)wait)
+			wait = (uint32_t)(t->at - now);
+	}
+	return (wait);
+}
+
+/* Everything the guest has sent. Returns: false: the VM has ended. */
+static bool
+from_guest(Slirp *s)
+{
+	static uint8_t frame[FRAME_MAX];
+	ssize_t n;
+
+	while ((n = recv(LINK, frame, sizeof(frame), MSG_DONTWAIT)) > 0)
+		slirp_input(s, frame, (int)n);
+	return (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+int
+main(int argc, char **argv)
+{
+	SlirpConfig config = { .version = 1, .in_enabled = true };
+	uint32_t wait;
+	Slirp *s;
+	int n;
+
+	if (argc != 1) {
+		fprintf(stderr, "usage: %s, started by vmctl\n", argv[0]);
+		return (2);
+	}
+	inet_pton(AF_INET, "10.0.2.0", &config.vnetwork);
+	inet_pton(AF_INET, "255.255.255.0", &config.vnetmask);
+	inet_pton(AF_INET, "10.0.2.2", &config.vhost);
+	inet_pton(AF_INET, "10.0.2.15", &config.vdhcp_start);
+	inet_pton(AF_INET, "10.0.2.3", &config.vnameserver);
+	s = slirp_new(&config, &callbacks, NULL);
+	if (s == NULL) {
+		fprintf(stderr, "vmctl-slirp: libslirp does not start\n");
+		return (1);
+	}
+	for (;;) {
+		nfds = 0;
+		(void)add_poll(LINK, SLIRP_POLL_IN, NULL);
+		wait = run_timers(1000);
+		slirp_pollfds_fill(s, &wait, add_poll, NULL);
+		n = poll(fds, (nfds_t)nfds, (int)wait);
+		slirp_pollfds_poll(s, n < 0, get_revents, NULL);
+		if ((fds[0].revents & (POLLIN | POLLHUP)) != 0 &&
+		    !from_guest(s))
+			break;
+	}
+	slirp_cleanup(s);
+	return (0);
+}
