@@ -204,8 +204,15 @@ START_TEST(icw1_effects)
 		{ OUT, M, 0x11 }, { OUT, MD, 0x30 }, { OUT, MD, 0x04 },
 		{ OUT, MD, 0x01 }, ISR(M), { IN, M, 0x00 },
 		/* A poll that was asked for is forgotten. */
-		{ DOWN, 0, 3 }, { UP, 0, 3 }, { OUT, M, 0x0c },
-		{ OUT, M, 0x11 }, { IN, M, 0x00 },
+		{ OUT, M, 0x0c }, { OUT, M, 0x11 }, { OUT, MD, 0x30 },
+		{ OUT, MD, 0x04 }, { OUT, MD, 0x03 }, { DOWN, 0, 3 },
+		{ UP, 0, 3 }, { IN, M, 0x08 }, { ACK, 0, 0x33 },
+		/* And so is rotation, in AEOI mode as well. */
+		{ OUT, M, 0x80 }, { OUT, M, 0x11 }, { OUT, MD, 0x30 },
+		{ OUT, MD, 0x04 }, { OUT, MD, 0x03 }, { DOWN, 0, 3 },
+		{ UP, 0, 3 }, { ACK, 0, 0x33 }, { DOWN, 0, 3 },
+		{ UP, 0, 3 }, { DOWN, 0, 5 }, { UP, 0, 5 },
+		{ ACK, 0, 0x33 },
 	};
 
 	start(0x11, 0x01, 0x01);
@@ -254,9 +261,9 @@ START_TEST(cascade)
 	} t[] = {
 		{ 0x11, 0x04, 2, 0x71 }, { 0x11, 0xff, 0xfa, 0x71 },
 		{ 0x11, 0x04, 3, 0xff },	/* another one is called */
-		{ 0x11, 0x00, 2, 0x32 },	/* an input like others */
+		{ 0x13, 0x00, 2, 0x32 },	/* single: as any input */
+		{ 0x11, 0x00, 2, 0x32 },
 		{ 0x11, 0xfb, 2, 0x32 },
-		{ 0x13, 0x00, 2, 0x32 },	/* single */
 	};
 	size_t i;
 
@@ -730,14 +737,31 @@ START_TEST(both)
 		{ OUT, M, 0x20 }, { INT, 0, 1 }, { ACK, 0, 0x70 },
 		{ IN, S, 0x03 }, { OUT, S, 0x20 }, { OUT, M, 0x20 },
 		{ IN, S, 0x02 }, { INT, 0, 0 }, { OUT, S, 0x20 },
-		/* One more edge at the very moment of the acknowledge. */
+		/* The first is ready before the second is. */
 		{ UP, 0, 12 }, { UP, 0, 11 }, { ACK, 0, 0x73 },
 		{ OUT, M, 0x20 }, { INT, 0, 0 }, { OUT, S, 0x20 },
 		{ INT, 0, 1 }, { ACK, 0, 0x74 },
 	};
+	/*
+	 * The second is ready at once, and asks again in the same moment: an
+	 * edge all the same.
+	 */
+	static const struct step dip[] = {
+		{ UP, 0, 9 }, { UP, 0, 10 }, { ACK, 0, 0x71 },
+		{ IN, M, 0x04 }, { INT, 0, 0 }, { OUT, M, 0x20 },
+		{ INT, 0, 1 }, { ACK, 0, 0x72 }, { IN, M, 0x00 },
+		{ OUT, M, 0x20 }, { INT, 0, 0 },
+		/* By poll as well. */
+		{ DOWN, 0, 9 }, { DOWN, 0, 10 }, { UP, 0, 9 }, { UP, 0, 10 },
+		{ OUT, M, 0x0c }, { IN, M, 0x82 }, { IN, M, 0x00 },
+		{ OUT, S, 0x0c }, { IN, S, 0x81 }, { IN, M, 0x04 },
+	};
 
 	start(0x11, 0x01, 0x01);
 	STEPS(t);
+	setup();
+	start(0x11, 0x01, 0x03);
+	STEPS(dip);
 }
 END_TEST
 
@@ -789,6 +813,16 @@ START_TEST(bad_inputs)
 	was = pic;
 	for (i = 0; i < NEL(irq); i++) {
 		i8259_set(&pic, irq[i], true);
+		ck_assert_mem_eq(&pic, &was, sizeof(pic));
+	}
+	/* The second chip has asked and was heard: that stays so. */
+	start(0x11, 0x01, 0x01);
+	set(9, true);
+	out(M, 0x0c);
+	in(M);
+	was = pic;
+	for (i = 0; i < NEL(irq); i++) {
+		i8259_set(&pic, irq[i], false);
 		ck_assert_mem_eq(&pic, &was, sizeof(pic));
 	}
 }

@@ -282,6 +282,10 @@ START_TEST(sends_late)
 		{ OUT, THR, 'c' }, { IN, LSR, 0x00 },
 		{ CREDIT, 0, 1 }, { SENT, 0, 1 }, { IN, LSR, 0x20 },
 		{ CREDIT, 0, 9 }, { SENT, 0, 2 }, { IN, LSR, 0x60 },
+		/* Loopback takes always, also what nobody has taken yet. */
+		{ CREDIT, 0, 0 }, { OUT, THR, 'd' }, { IN, LSR, 0x20 },
+		{ OUT, LCR, 0x03 }, { OUT, MCR, 0x10 }, { IN, LSR, 0x61 },
+		{ IN, RBR, 'd' }, { CREDIT, 0, 9 }, { SENT, 0, 2 },
 	};
 
 	STEPS(t);
