@@ -29,6 +29,7 @@ class Guest:
     def __init__(self):
         self.vm, self.v, _ = session.current()
         self.live = session.in_guest()
+        self.before_touch = False
         page = session.vmcb_bytes(self.v)
         self.vmcb = fields.values(page)
         switching = session.at("svm_before_vmrun") or session.fresh_exit()
@@ -99,7 +100,18 @@ class Guest:
 
     def physical(self, gpa, size):
         """Bytes at a guest-physical address, within a page."""
+        if self.before_touch:
+            return session.host(self.of_client(gpa), size)
         return session.physical(self.to_hpa(gpa), size)
+
+    def of_client(self, gpa):
+        """Where the client has the memory that a guest has not touched."""
+        for i in range(int(self.vm["nranges"])):
+            r = self.vm["range"][i]
+            at = gpa - int(r["vmr_gpa"])
+            if 0 <= at < int(r["vmr_size"]):
+                return int(r["vmr_va"]) + at
+        raise gdb.GdbError(f"GPA {gpa:#x} is no memory.")
 
     def to_gpa(self, gva):
         try:
@@ -143,7 +155,16 @@ class Guest:
         try:
             return self.disassemble(self.rip, 1)[0]
         except gdb.GdbError as e:
-            return f"=> {self.rip:#x}:\t{e}"
+            why = e
+        # The CPU finds no page; what is there the client knows, on metal.
+        self.before_touch = True
+        try:
+            return self.disassemble(self.rip, 1)[0] + \
+                "\n(It is not mapped yet: to fetch it will be an exit.)"
+        except (gdb.error, TypeError):
+            return f"=> {self.rip:#x}:\t{why}"
+        finally:
+            self.before_touch = False
 
 
 def cpu(name):
