@@ -68,12 +68,14 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define MSR_VMX_BASIC		0x480U
 #define VMX_BASIC_REVISION	0x7fffffffUL
 #define VMX_BASIC_TRUE		(1UL << 55)
+#define VMX_BASIC_ANY_ERROR	(1UL << 56)
 #define MSR_VMX_PIN		0x481U
 #define MSR_VMX_PROC		0x482U
 #define MSR_VMX_EXIT		0x483U
 #define MSR_VMX_ENTRY		0x484U
 #define MSR_VMX_MISC		0x485U
 #define VMX_MISC_TIMER_SHIFT	0x1fUL
+#define VMX_MISC_LENGTH_0	(1UL << 30)
 #define MSR_VMX_CR0_FIXED0	0x486U
 #define MSR_VMX_CR0_FIXED1	0x487U
 #define MSR_VMX_CR4_FIXED0	0x488U
@@ -85,6 +87,7 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define VMX_EPT_WB		(1UL << 14)
 #define VMX_EPT_2M		(1UL << 16)
 #define VMX_EPT_1G		(1UL << 17)
+#define VMX_EPT_AD		(1UL << 21)
 #define VMX_INVEPT		(1UL << 20 | 1UL << 25 | 1UL << 26)
 #define VMX_INVVPID		(1UL << 32 | 1UL << 42)
 #define MSR_VMX_TRUE_PIN	0x48dU
@@ -108,8 +111,11 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define PROC_CR3_STORE		(1U << 16)
 #define PROC_CR8_LOAD		(1U << 19)
 #define PROC_CR8_STORE		(1U << 20)
+#define PROC_TPR_SHADOW		(1U << 21)
+#define PROC_NMI_WINDOW		(1U << 22)
 #define PROC_MOV_DR		(1U << 23)
 #define PROC_IO			(1U << 24)
+#define PROC_MTF		(1U << 27)
 #define PROC_MSR_BITMAP		(1U << 28)
 #define PROC_MONITOR		(1U << 29)
 #define PROC_PROC2		(1U << 31)
@@ -121,6 +127,7 @@ VMCS_IS(HOST_RIP, 0x6c16);	VMCS_IS(HOST_RSP, VMX_HOST_RSP);
 #define EXIT_HOST_64		(1U << 9)
 #define EXIT_LOAD_PAT		(1U << 19)
 #define EXIT_LOAD_EFER		(1U << 21)
+#define EXIT_SAVE_TIMER		(1U << 22)
 #define ENTRY_LOAD_DEBUG	(1U << 2)
 #define ENTRY_IA32E		(1U << 9)
 #define ENTRY_LOAD_PAT		(1U << 14)
