@@ -52,18 +52,33 @@ vmx_pa(uint64_t x, uint64_t align)
 	return ((x & ~cpuid_phys_mask()) == 0 && x % align == 0);
 }
 
-/* Does an exception push an error code? */
+/* May an exception push an error code, or not? */
 static bool
-vmx_error(unsigned int vector)
+vmx_error(unsigned int vector, bool pushes)
 {
-	return (vector < 32 && (0x00027d00U >> vector & 1) != 0);
+	return ((0x00027d00UL >> (vector & 31) & 1) == pushes ||
+	    (insn_rdmsr(MSR_VMX_BASIC) & VMX_BASIC_ANY_ERROR) != 0);
 }
 
-/* No rule is about what is not usable. CS always is. */
+/* Bits 63:n and `more` of the linear-address width n, all alike. */
 static bool
-vmx_unusable(uint32_t ar)
+vmx_alike(uint64_t x, int more)
 {
-	return (ar != VMCS_GUEST_CS_AR &&
+	int64_t high;
+	uint32_t r[4];
+
+	insn_cpuid(0x80000008, 0, r);
+	high = (int64_t)x >> ((int)(r[0] >> 8 & 0xff) + more);
+	return (high == 0 || high == -1);
+}
+
+/* Do the rules leave that segment alone? CS and TR are always usable. */
+static bool
+vmx_free(uint32_t ar, bool v86)
+{
+	if (v86 && ar <= VMCS_GUEST_GS_AR)
+		return (true);
+	return (ar != VMCS_GUEST_CS_AR && ar != VMCS_GUEST_TR_AR &&
 	    (vmx_field(ar) & SEG_UNUSABLE) != 0);
 }
 
@@ -71,21 +86,6 @@ static bool
 vmx_g_fits(uint64_t ar, uint64_t limit)
 {
 	return ((ar & SEG_G) != 0 ? (~limit & 0xfff) == 0 : limit >> 20 == 0);
-}
-
-/* Does a CPU in that activity state, 1 HLT, 2 shutdown, take the event? */
-static bool
-vmx_takes(uint64_t activity, unsigned int type, unsigned int vector)
-{
-	bool mc = type == EVENT_EXCEPTION && vector == VMM_EX_MC;
-
-	if (activity == 0 || type == NO_EVENT)
-		return (true);
-	if (activity == 1)
-		return (type == EVENT_INTR || type == EVENT_NMI || mc ||
-		    type == 7 ||
-		    (type == EVENT_EXCEPTION && vector == VMM_EX_DB));
-	return (activity == 2 && (type == EVENT_NMI || mc));
 }
 
 /*
@@ -97,12 +97,10 @@ bool
 vmx_rules(bool guest_only, struct entry_broken *broken)
 {
 #define F(name)		vmx_field(VMCS_##name)
-#define ANY_ERROR	((insn_rdmsr(MSR_VMX_BASIC) & VMX_BASIC_ANY_ERROR) != 0)
-#define FREE(S)		vmx_unusable(VMCS_GUEST_##S##_AR)
+#define FREE(S)		vmx_free(VMCS_GUEST_##S##_AR, v86)
 	uint64_t x = F(ENTRY_EVENT), event = (x & EVENT_VALID) != 0 ? x : 0;
 	uint64_t cr0 = F(GUEST_CR0), rflags = F(GUEST_RFLAGS);
-	uint64_t proc = F(PROC_CTLS), proc2 = F(PROC2_CTLS);
-	uint64_t blocked = F(GUEST_INTERRUPTIBILITY);
+	uint64_t proc2 = F(PROC2_CTLS), exit = F(EXIT_CTLS), ss = F(GUEST_SS_AR);
 	unsigned int type = event != 0 ? EVENT_TYPE(event) : NO_EVENT;
 	unsigned int vector = event & 0xff;
 	bool has_error = (event & EVENT_HAS_ERROR) != 0;
@@ -110,7 +108,7 @@ vmx_rules(bool guest_only, struct entry_broken *broken)
 	bool ia32e = (F(ENTRY_CTLS) & ENTRY_IA32E) != 0;
 	bool pae = (cr0 & CR0_PG) != 0 && (F(GUEST_CR4) & CR4_PAE) != 0 &&
 	    !ia32e;
-	bool waiting = (blocked & 3) != 0 || F(GUEST_ACTIVITY) == 1;
+	bool waiting = (F(GUEST_INTERRUPTIBILITY) & 3) != 0;
 	bool stepping = (rflags & RFLAGS_TF) != 0 &&
 	    (F(GUEST_DEBUGCTL) & DEBUGCTL_BTF) == 0;
 
