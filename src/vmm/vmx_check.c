@@ -100,7 +100,8 @@ vmx_rules(bool guest_only, struct entry_broken *broken)
 #define FREE(S)		vmx_free(VMCS_GUEST_##S##_AR, v86)
 	uint64_t x = F(ENTRY_EVENT), event = (x & EVENT_VALID) != 0 ? x : 0;
 	uint64_t cr0 = F(GUEST_CR0), rflags = F(GUEST_RFLAGS);
-	uint64_t proc2 = F(PROC2_CTLS), exit = F(EXIT_CTLS), ss = F(GUEST_SS_AR);
+	uint64_t proc2 = F(PROC2_CTLS), exit = F(EXIT_CTLS);
+	uint64_t ss = F(GUEST_SS_AR);
 	unsigned int type = event != 0 ? EVENT_TYPE(event) : NO_EVENT;
 	unsigned int vector = event & 0xff;
 	bool has_error = (event & EVENT_HAS_ERROR) != 0;
