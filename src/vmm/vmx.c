@@ -1038,9 +1038,15 @@ static void
 vmx_check_here(struct vcpu *v, void *arg)
 {
 	struct vmx_checking *c = arg;
+	struct vmx_vcpu *s = v->hv;
+	uint64_t rflags = s->rflags;
+	uint32_t blocked = s->blocked;
 
-	vmx_load(v, v->hv);
+	vmx_load(v, s);
 	c->found = vmx_rules(c->guest_only, c->broken);
+	/* What the last exit left is for the next entry to make sense of. */
+	VMX_FIELD(s, rflags, VMCS_GUEST_RFLAGS, rflags);
+	VMX_FIELD(s, blocked, VMCS_GUEST_INTERRUPTIBILITY, blocked);
 }
 
 /* The rules judge what vmx_load() makes of the registers. */

@@ -303,28 +303,19 @@ vmx_ctl_reset(void)
 }
 
 /*
- * What a VM-instruction error means.
+ * What a VM-instruction error of an entry means.
  *	SDM Vol. 3C 30.4 "VM Instruction Error Numbers"
  */
 const char *
 vmx_ctl_error_text(uint64_t error)
 {
 	static const char *const text[] = {
-		[2] = "VMCLEAR of a bad address",
-		[3] = "VMCLEAR of the VMXON region",
 		[4] = "VMLAUNCH of a VMCS that is not clear",
 		[5] = "VMRESUME of a VMCS that was not launched",
 		[6] = "VMRESUME after VMXOFF and VMXON",
 		[7] = "a control field is not valid",
 		[8] = "a host-state field is not valid",
-		[9] = "VMPTRLD of a bad address",
-		[10] = "VMPTRLD of the VMXON region",
-		[11] = "VMPTRLD of a VMCS of another revision",
-		[12] = "VMREAD or VMWRITE of a field the CPU lacks",
-		[13] = "VMWRITE to a read-only field",
-		[15] = "VMXON in VMX operation",
 		[26] = "events are blocked by MOV SS",
-		[28] = "a bad operand of INVEPT or INVVPID",
 	};
 	const char *s = NULL;
 

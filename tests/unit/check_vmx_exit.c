@@ -703,7 +703,8 @@ START_TEST(vmfail_named)
 	fake_vmfail_next(vmfails[_i].error);
 	ck_assert_int_eq(unit_run(id, 0, NONE, &u), EINVAL);
 	ck_assert_msg(fake_log_has(vmfails[_i].text), "%s", fake_log());
-	ck_assert(fake_log_has("entry refused"));
+	ck_assert(fake_log_has("entry refused; no rule that the driver "
+	    "knows is broken"));
 	ck_assert(fake_log_has("ends with error 22: exit 0x80000000"));
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_TERMINATED);
 	ck_assert_uint_eq(u.exit.vrs.vrs_gprs[VCPU_REGS_RIP], 0x1000);
@@ -716,7 +717,7 @@ END_TEST
 START_TEST(refused_states)
 {
 	struct vcpu_reg_state r;
-	const char *why;
+	const char *why, *rule;
 
 	unit_real(&r);
 	r.vrs_gprs[VCPU_REGS_RBX] = 0x1234;
@@ -724,31 +725,36 @@ START_TEST(refused_states)
 	case 0:
 		r.vrs_sregs[VCPU_REGS_CS].vsi_ar = 0x92;
 		why = "CS type";
+		rule = "refused by rule cs-type: ";
 		break;
 	case 1:
 		r.vrs_sregs[VCPU_REGS_TR].vsi_ar = 0;
 		why = "TR access rights";
+		rule = "refused by rule tr-type: ";
 		break;
 	case 2:
 		r.vrs_sregs[VCPU_REGS_SS].vsi_ar = 0xf3;
 		why = "CS.DPL is not SS.DPL";
+		rule = "refused by rule cs-dpl: ";
 		r.vrs_sregs[VCPU_REGS_CS].vsi_ar = 0x9b;
 		break;
 	case 3:		/* LMA outlives PG (Bochs: and PE) */
 		r.vrs_crs[VCPU_REGS_CR0] = 0x10;
 		r.vrs_msrs[VCPU_REGS_EFER] = 0x500;
 		why = "EFER.LMA is not the entry control";
+		rule = "refused by rule efer-lma: ";
 		break;
 	default:
 		r.vrs_crs[VCPU_REGS_CR0] = 0x80000011;	/* LME, PG, no PAE */
 		r.vrs_msrs[VCPU_REGS_EFER] = 0x500;
 		why = "IA-32e mode without PG and PAE";
+		rule = "refused by rule long-pae: ";
 		break;
 	}
 	ck_assert_int_eq(unit_write(id, 0, VM_RWREGS_ALL, &r), 0);
 	ck_assert_int_eq(unit_run(id, 0, NONE, &u), EINVAL);
 	ck_assert_str_eq(fake_refused(), why);
-	ck_assert(fake_log_has("entry refused"));
+	ck_assert(fake_log_has(rule));
 	ck_assert(fake_log_has("ends with error 22: exit 0x80000021"));
 	ck_assert(!fake_log_has("VM entry failed: error"));
 	ck_assert_uint_eq(unit_state(id, 0), VCPU_STATE_TERMINATED);

@@ -15,6 +15,7 @@
 #define RFLAGS_VM	0x20000UL
 #define AR_L		0x2000
 #define AR_DB		0x4000
+#define AR_V86		0xf3
 
 static int
 reset(struct client_vm *v, const struct vcpu_reg_state *rs)
@@ -70,6 +71,7 @@ accepted(void)
 {
 	struct client_vm *v = new_vm(CLIENT_MIB, 1);
 	struct vcpu_reg_state rs;
+	int i;
 
 	client_start_state(GUEST_LONG, &rs);
 	rs.vrs_sregs[VCPU_REGS_CS].vsi_ar ^= AR_L | AR_DB;
@@ -84,6 +86,10 @@ accepted(void)
 	EXPECT("LME before paging", reset(v, &rs), 0);
 	client_start_state(GUEST_PROT, &rs);
 	rs.vrs_gprs[VCPU_REGS_RFLAGS] |= RFLAGS_VM;
+	for (i = 0; i < VCPU_REGS_LDTR; i++)
+		rs.vrs_sregs[i] = (struct vcpu_segment_info){
+			.vsi_limit = 0xffff, .vsi_ar = AR_V86,
+		};
 	EXPECT("virtual 8086", reset(v, &rs), 0);
 	client_start_state(GUEST_REAL, &rs);
 	rs.vrs_crs[VCPU_REGS_CR0] |= CR0_CD;
