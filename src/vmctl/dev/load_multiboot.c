@@ -117,7 +117,7 @@ load_addresses(struct load *l, uint64_t header, uint32_t *entry, uint64_t *end)
 	uint64_t off = header - (at - from);
 
 	*entry = get32(l, header + 28);
-	if (at < from || at - from > header)
+	if (at - from > header)		/* or less than nothing */
 		return (load_fail(l, "the multiboot header is at 0x%llx, "
 		    "before the image's begin: link it anew",
 		    (unsigned long long)at));

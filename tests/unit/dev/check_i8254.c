@@ -490,7 +490,7 @@ END_TEST
 
 /* --- The line --- */
 
-/* Every rising edge of a year's worth of phases is where it belongs. */
+/* Edges are at the first ns of their ticks, also after years. */
 START_TEST(line_no_drift)
 {
 	uint64_t k;
