@@ -48,13 +48,10 @@ bus_do(struct bus *b, struct io *io)
 		r->fn(r->dev, io);
 		return;
 	}
-	if (r == NULL) {
-		if (io->in)
-			io->data = UINT32_MAX >> (32 - 8 * io->size);
-		return;
-	}
 	if (io->in)
-		io->data = 0;
+		io->data = io->size == 1 ? 0xff : 0;
+	if (io->size == 1)
+		return;
 	for (i = 0; i < io->size; i++) {
 		byte.port = io->port + i;
 		byte.data = io->in ? 0 : io->data >> 8 * i & 0xff;

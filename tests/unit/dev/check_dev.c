@@ -50,6 +50,8 @@ START_TEST(bus_bytes)
 	ck_assert_uint_eq(seen[1].port, 0x61);
 	ck_assert_uint_eq(seen[1].data, 0x22);
 	ck_assert_uint_eq(unit_in(&b, 0x61, 2), 0xffa1);
+	/* It begins where nobody is. */
+	ck_assert_uint_eq(unit_in(&b, 0x5f, 2), 0xa0ff);
 	/* The last ports there are. */
 	bus_add(&b, 0xffff, 1, false, note, &base);
 	ck_assert_uint_eq(unit_in(&b, 0xffff, 4), 0x1003f);
