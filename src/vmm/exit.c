@@ -319,6 +319,12 @@ exit_cr_read(const struct vcpu *v, uint8_t reg)
 static int
 exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
 {
+	static const uint8_t op[INSN_NOPS] = {
+		[INSN_MOV_FROM_CR] = REG_READ, [INSN_MOV_FROM_DR] = REG_READ,
+		[INSN_MOV_TO_CR] = REG_WRITE, [INSN_MOV_TO_DR] = REG_WRITE,
+		[INSN_CLTS] = REG_CLTS, [INSN_LMSW] = REG_LMSW,
+		[INSN_SMSW] = REG_SMSW,
+	};
 	struct vmexit_reg *r = &x->u.reg;
 	int error;
 
@@ -327,27 +333,8 @@ exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
 		return (error);
 	r->gpr = in->gpr;
 	r->reg = in->reg;
-	switch (in->op) {
-	case INSN_MOV_FROM_CR:
-	case INSN_MOV_FROM_DR:
-		r->op = REG_READ;
-		return (0);
-	case INSN_MOV_TO_CR:
-	case INSN_MOV_TO_DR:
-		r->op = REG_WRITE;
-		return (0);
-	case INSN_CLTS:
-		r->op = REG_CLTS;
-		return (0);
-	case INSN_LMSW:
-		r->op = REG_LMSW;
-		return (0);
-	case INSN_SMSW:
-		r->op = REG_SMSW;
-		return (0);
-	default:
-		return (EINVAL);
-	}
+	r->op = op[in->op];
+	return (r->op != REG_NONE ? 0 : EINVAL);
 }
 
 /*

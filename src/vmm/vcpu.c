@@ -53,6 +53,14 @@ vcpu_move(struct vcpu *v, enum vcpu_event event)
 	return (from);
 }
 
+static void
+vcpu_free_memory(struct vcpu *v)
+{
+	host_page_free(v->trace, TRACE_ORDER);
+	host_page_free(v->fpu, 0);
+	host_free(v);
+}
+
 /*
  * Make a VCPU, STOPPED, its registers as after RESETCPU with zeros.
  * Returns: ENOMEM.
@@ -77,27 +85,18 @@ vcpu_create(struct vm *vm, uint32_t id, struct vcpu **vp)
 	v->pat = PAT_RESET;
 	v->dirty = DIRTY_CR | DIRTY_DR;
 	v->fpu = host_page_alloc(0);
-	if (v->fpu == NULL)
-		goto fail_alloc;
 	v->trace = host_page_alloc(TRACE_ORDER);
-	if (v->trace == NULL)
-		goto fail_fpu;
-	error = hv->vcpu_init(v);
-	if (error != 0)
-		goto fail_trace;
+	if (v->fpu != NULL && v->trace != NULL)
+		error = hv->vcpu_init(v);
+	if (error != 0) {
+		vcpu_free_memory(v);
+		return (error);
+	}
 	hv->vcpu_reset(v);
 	fpu_reset(v);
 	host_mutex_init(&v->lock, "vcpu", RANK_VCPU);
 	*vp = v;
 	return (0);
-
-fail_trace:
-	host_page_free(v->trace, TRACE_ORDER);
-fail_fpu:
-	host_page_free(v->fpu, 0);
-fail_alloc:
-	host_free(v);
-	return (error);
 }
 
 static void
@@ -122,9 +121,7 @@ vcpu_free(struct vcpu *v)
 	vcpu_detach(v);
 	hv->vcpu_free(v);
 	host_mutex_destroy(&v->lock);
-	host_page_free(v->trace, TRACE_ORDER);
-	host_page_free(v->fpu, 0);
-	host_free(v);
+	vcpu_free_memory(v);
 }
 
 /* Could the CPU enter with these registers? The VCPU's own come back. */
@@ -355,20 +352,6 @@ vcpu_deliver(struct vcpu *v)
 	}
 }
 /* book: end */
-
-/* Tell what has made the VCPU leave its guest so far, and how often. */
-void
-vcpu_stat(struct vcpu *v, vmm_put *put, void *arg)
-{
-	uint64_t n;
-	int i;
-
-	for (i = 0; i < VMEXIT_NKINDS; i++) {
-		n = ATOMIC_GET(&v->exits[i]);
-		if (n != 0)
-			put(arg, vmexit_name[i], NULL, n);
-	}
-}
 
 /* book: vcpu-enter */
 /*

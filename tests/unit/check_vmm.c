@@ -760,9 +760,10 @@ START_TEST(f4_info_live_only)
 END_TEST
 
 static void
-count(struct vm *vm, void *arg)
+count(struct vcpu *v, vmm_put *put, void *arg)
 {
-	(void)vm;
+	(void)v;
+	ck_assert(put == NULL);
 	(*(unsigned int *)arg)++;
 }
 
@@ -770,12 +771,12 @@ START_TEST(visit_all)
 {
 	unsigned int n = 0;
 
-	vmm_visit(count, &n);
+	vmm_visit(count, NULL, &n);
 	ck_assert_uint_eq(n, 0);
 	(void)unit_create(MIB, 1);
-	(void)unit_create(MIB, 1);
-	vmm_visit(count, &n);
-	ck_assert_uint_eq(n, 2);
+	(void)unit_create(MIB, 2);
+	vmm_visit(count, NULL, &n);
+	ck_assert_uint_eq(n, 3);
 }
 END_TEST
 
