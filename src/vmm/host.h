@@ -92,7 +92,6 @@ void	 host_mutex_init(struct host_mutex *, const char *name, int rank);
 void	 host_mutex_destroy(struct host_mutex *);		/* S */
 void	 host_mutex_lock(struct host_mutex *);			/* S */
 void	 host_mutex_unlock(struct host_mutex *);		/* S */
-void	 host_mutex_assert(struct host_mutex *);	/* held by the caller */
 
 /*
  * CPUs are numbered 0 .. host_cpu_count()-1, online or not.

@@ -236,17 +236,13 @@ vm_unlist(struct vm *vm)
 static int
 vm_terminate(struct vm *vm)
 {
-	struct vcpu *v;
 	unsigned int i;
 
 	if (!vm_unlist(vm))
 		return (ENOENT);
 	for (i = 0; i < vm->ncpus; i++) {
-		v = vm->vcpu[i];
-		host_mutex_lock(&v->lock);
-		(void)vcpu_move(v, VCPU_EVENT_TERM);
-		host_mutex_unlock(&v->lock);
-		vcpu_kick(v);
+		(void)vcpu_move(vm->vcpu[i], VCPU_EVENT_TERM);
+		vcpu_kick(vm->vcpu[i]);
 	}
 	vm_put(vm);
 	return (0);

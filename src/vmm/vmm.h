@@ -274,7 +274,7 @@ int	 vcpu_cpl(const struct vcpu *, uint32_t ss_ar);
 /*
  * regs.c - groups of registers between struct vcpu and the interface.
  * regs_write judges as regs_check does, regs_store does not judge.
- * regs_check_state ignores XCR0.
+ * regs_check_state comes after regs_check.
  */
 void	 regs_read(struct vcpu *, uint64_t mask, struct vcpu_reg_state *);
 int	 regs_write(struct vcpu *, uint64_t mask,
