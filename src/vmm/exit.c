@@ -309,12 +309,6 @@ exit_cr_write(struct vcpu *v, uint8_t reg, uint64_t value)
 	}
 }
 
-static uint64_t
-exit_cr_read(const struct vcpu *v, uint8_t reg)
-{
-	return (reg == 0 ? v->cr0 : reg == 4 ? v->cr4 : v->cr8);
-}
-
 /* Decode a control or debug register access that the CPU did not. */
 static int
 exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
@@ -400,7 +394,8 @@ exit_cr(struct vcpu *v, struct vmexit *x)
 	}
 	switch (r->op) {
 	case REG_READ:
-		v->gpr[r->gpr] = exit_cr_read(v, r->reg) & mask;
+		v->gpr[r->gpr] = mask & (r->reg == 0 ? v->cr0 :
+		    r->reg == 4 ? v->cr4 : v->cr8);
 		break;
 	case REG_WRITE:
 		error = exit_cr_write(v, r->reg, v->gpr[r->gpr] & mask);

@@ -208,8 +208,8 @@ void	 host_bug(const char *file, int line, const char *what);	/* A */
  *	errno if the CPU must not come up while VMs exist. Before the one and
  *	after the other nothing of the driver runs there: no entry, no
  *	host_cpu_call().
- * suspend/resume: context S, no client thread runs in between. Every VM
- *	loses its CPU state: suspend ends all VMs.
+ * suspend: context S, no client thread runs before the machine is back. Every
+ *	VM loses its CPU state, so all end. The next CREATE begins anew.
  * visit: calls fn for each VCPU of each live VM; context S.
  * view: one of the lists below, for debuggers, of every VM, newest first:
  *	put(arg, name, text, value) for each of its lines, name and text or,
@@ -226,7 +226,6 @@ int	 vmm_ioctl(struct vmm_file *, uint32_t cmd, uint64_t arg);
 int	 vmm_cpu_online(unsigned int cpu);
 void	 vmm_cpu_offline(unsigned int cpu);
 void	 vmm_suspend(void);
-void	 vmm_resume(void);
 void	 vmm_visit(void (*)(struct vcpu *, vmm_put *, void *), vmm_put *,
 	    void *);
 

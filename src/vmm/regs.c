@@ -58,7 +58,7 @@ regs_efer_allowed(void)
 {
 	uint64_t efer = EFER_BASE;
 
-	if (cpuid_has_nx())
+	if (cpuid_shows(CPUID_E1_EDX, 20))
 		efer |= EFER_NXE;
 	if (cpuid_shows(CPUID_E1_EDX, 25))
 		efer |= EFER_FFXSR;

@@ -226,8 +226,7 @@ vm_fault_locked(struct vm *vm, uint64_t gpa, uint64_t *hpa)
 		error = vm_take(vm, r, gpa);
 		if (error != 0)
 			return (error);
-		if (!npt_lookup(&vm->npt, gpa, &leaf))
-			HOST_ASSERT(!"a page just mapped is not there");
+		HOST_ASSERT(npt_lookup(&vm->npt, gpa, &leaf));
 	}
 	*hpa = leaf.hpa + (gpa - leaf.gpa);
 	return (0);

@@ -798,12 +798,6 @@ vmm_suspend(void)
 		vmm_log("suspend: all VMs have ended");
 }
 
-/* Nothing to bring back: the next CREATE turns VMM mode on. */
-void
-vmm_resume(void)
-{
-}
-
 /* Call `fn` for each VCPU, of the newest VM first. No lock is held then. */
 void
 vmm_visit(void (*fn)(struct vcpu *, vmm_put *, void *), vmm_put *put,
@@ -821,7 +815,7 @@ vmm_visit(void (*fn)(struct vcpu *, vmm_put *, void *), vmm_put *put,
 	}
 }
 
-/* Views: of each VCPU of each VM. */
+/* Views: of each VCPU of each VM. That of the trace is in trace.c. */
 
 static void
 view_vms(struct vcpu *v, vmm_put *put, void *arg)
@@ -861,14 +855,6 @@ view_vcpus(struct vcpu *v, vmm_put *put, void *arg)
 	else
 		hv->dump(v, put, arg);
 	host_mutex_unlock(&v->lock);
-}
-
-static void
-view_trace(struct vcpu *v, vmm_put *put, void *arg)
-{
-	put(arg, "vm", NULL, v->vm->id);
-	put(arg, "vcpu", NULL, v->id);
-	trace_put(v, put, arg);
 }
 
 /* Only VCPUs that were refused an entry, or a RESETCPU, and do not run. */

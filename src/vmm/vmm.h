@@ -324,7 +324,7 @@ enum trace_type { TRACE_EXIT, TRACE_IOCTL };
 void	 trace_exit(struct vcpu *, const struct vmexit *, uint64_t begin,
 	    uint64_t rip);
 void	 trace_ioctl(struct vcpu *, uint32_t nr, uint64_t begin, int error);
-void	 trace_put(struct vcpu *, vmm_put *, void *arg);
+void	 view_trace(struct vcpu *, vmm_put *, void *arg);
 
 /* A debug build judges every entry by the rules, not only those refused. */
 #ifndef CHECK_ENTRIES
@@ -350,7 +350,6 @@ bool	 cpuid_shows(enum cpuid_word, unsigned int bit);
 bool	 cpuid_host_svm(void);		/* the host CPU has SVM, not VMX */
 void	 cpuid_guest(struct vcpu *, uint32_t leaf, uint32_t subleaf,
 	    uint32_t out[4]);
-bool	 cpuid_has_nx(void);
 uint64_t cpuid_phys_mask(void);		/* bits 0 .. MAXPHYADDR - 1 */
 
 /*
