@@ -213,9 +213,10 @@ regs_pdptes_valid(const uint64_t *pdpte)
 }
 
 /*
- * Judges a state whose registers regs_check() has passed, for RESETCPU: the
- * modes they select together. Real mode, protected mode with and without
- * paging, PAE and long mode pass.
+ * Judges a state whose registers regs_check() has passed and hv->check() has
+ * no rule against, for RESETCPU: the modes they select together. What is here
+ * one vendor's CPU, or both, would take. Real mode, protected mode with and
+ * without paging, PAE and long mode pass.
  *
  * Returns:
  *	EIO	no CPU can be in this state
@@ -237,9 +238,7 @@ regs_check_state(const struct vcpu_reg_state *rs)
 		return (EIO);
 	if (lma != (pg && (efer & EFER_LME) != 0))
 		return (EIO);
-	if (lma && (!pae || vm86))
-		return (EIO);
-	if (lma && (cs & SEG_L) != 0 && (cs & SEG_DB) != 0)
+	if (lma && vm86)
 		return (EIO);
 	if (!(lma && (cs & SEG_L) != 0) &&
 	    rs->vrs_gprs[VCPU_REGS_RIP] >> 32 != 0)

@@ -184,15 +184,13 @@ static const struct {
 	{ REAL_STATE, { { MSR(EFER), 2 } }, EIO },
 	{ REAL_STATE, { { DR(DR7), 1ULL << 32 } }, EIO },
 	{ REAL_STATE, { { AR(SS), 0x193 } }, EIO },
-	/* long mode: LMA is LME and PG, and needs PAE */
+	/* long mode: LMA is LME and PG; hv->check() wants the rest */
 	{ REAL_STATE, { { MSR(EFER), EFER_LME } }, 0 },
 	{ REAL_STATE, { { MSR(EFER), EFER_LMA } }, EIO },
 	{ REAL_STATE, { { MSR(EFER), EFER_LME | EFER_LMA } }, EIO },
 	{ LONG_STATE, { { MSR(EFER), EFER_LME } }, EIO },
 	{ LONG_STATE, { { MSR(EFER), EFER_LMA } }, EIO },
 	{ LONG_STATE, { { MSR(EFER), 0xd01 } }, 0 },
-	{ LONG_STATE, { { CR(CR4), 0 } }, EIO },
-	{ LONG_STATE, { { AR(CS), 0xe09b } }, EIO },
 	{ LONG_STATE, { { AR(CS), 0xc09b } }, 0 },
 	{ REAL_STATE, { { AR(CS), 0xe09b } }, 0 },
 	/* RIP has 32 bits outside 64-bit mode */
