@@ -931,6 +931,37 @@ START_TEST(term_meanwhile)
 }
 END_TEST
 
+static void
+put_nothing(void *arg, const char *name, const char *text, uint64_t value)
+{
+	(void)name;
+	(void)text;
+	(void)value;
+	ck_assert_ptr_null(arg);
+}
+
+/* Every view against a TERM of its VM at each of its locks. */
+START_TEST(view_term_meanwhile)
+{
+	uint64_t pages = fake_kernel_pages();
+	int n;
+
+	for (n = 1; n < 20; n++) {
+		race_id = unit_real_vm();
+		race_left = n;
+		fake_lock_hook = race_term;
+		vmm_view((unsigned int)_i, put_nothing, NULL);
+		if (fake_lock_hook != NULL)
+			break;
+		ck_assert_uint_eq(fake_charged(), 0);
+		ck_assert_uint_eq(fake_kernel_pages(), pages);
+	}
+	ck_assert_int_gt(n, 2);		/* the list, before and after */
+	ck_assert_int_lt(n, 20);
+	fake_lock_hook = NULL;
+}
+END_TEST
+
 /* A CREATE that fails to copy out, whose VM somebody ended already. */
 START_TEST(create_copyout_term)
 {
@@ -1282,6 +1313,7 @@ unit_suite(void)
 	tcase_add_test(tc, f15_vmparams_efault);
 	tcase_add_test(tc, f15_vmparams_readonly);
 	tcase_add_loop_test(tc, term_meanwhile, 0, NREQUESTS);
+	tcase_add_loop_test(tc, view_term_meanwhile, 0, VMM_NVIEWS);
 	tcase_add_test(tc, create_copyout_term);
 	tcase_add_test(tc, info_create_meanwhile);
 	tcase_add_test(life, term_twice);
