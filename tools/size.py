@@ -11,14 +11,19 @@ import sys
 
 # The 6,800 lines of src/vmm in shares: the portable part has the larger one
 # because what both vendors need it does once (operands of register accesses,
-# events, debug registers), and each vendor's file is smaller for it.
+# events, debug registers, the ring of the trace, the views), and each vendor's
+# file is smaller for it. The manuals' rules about entries are data, a row each:
+# they have a share of their own, beside the 6,800, which the code that judges
+# by them does not get.
 #
 # What, the files of it, the files left out, lines allowed.
+RULES = "*_rules.def"
 BUDGETS = [
-    ("src/vmm, all", ["src/vmm/*"], [], 6800),
-    ("src/vmm, portable", ["src/vmm/*"], ["svm*", "vmx*", "vmcs*"], 4150),
-    ("src/vmm, SVM", ["src/vmm/svm*"], [], 910),
-    ("src/vmm, VMX", ["src/vmm/vmx*", "src/vmm/vmcs*"], [], 1740),
+    ("src/vmm, all", ["src/vmm/*"], [RULES], 6800),
+    ("src/vmm, portable", ["src/vmm/*"], ["svm*", "vmx*", "vmcs*"], 4250),
+    ("src/vmm, SVM", ["src/vmm/svm*"], [RULES], 930),
+    ("src/vmm, VMX", ["src/vmm/vmx*", "src/vmm/vmcs*"], [RULES], 1640),
+    ("src/vmm, entry rules (tables)", ["src/vmm/" + RULES], [], 360),
     ("src/host/metal", ["src/host/metal/**/*"], [], 3000),
     ("src/host/linux", ["src/host/linux/**/*"], [], 1000),
 ]

@@ -164,13 +164,6 @@ cpuid_host_svm(void)
 	return (cpuid.svm);
 }
 
-/* Whether the guest has the NX bit in page tables. */
-bool
-cpuid_has_nx(void)
-{
-	return (cpuid_shows(CPUID_E1_EDX, 20));
-}
-
 /* The bits of a physical address. */
 uint64_t
 cpuid_phys_mask(void)

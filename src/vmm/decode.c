@@ -219,27 +219,21 @@ decode_mov(struct decoder *d, uint8_t op, struct insn *in)
 static int
 decode_group7(struct decoder *d, struct insn *in)
 {
-	uint8_t modrm;
+	uint8_t modrm, reg;
 	int error;
 
 	error = decode_byte(d, &modrm);
 	if (error != 0)
 		return (error);
+	reg = modrm >> 3 & 7;
 	if (modrm == 0xd1) {
 		in->op = INSN_XSETBV;
 		return ((d->prefix & (PREFIX_REP | PREFIX_OPSIZE)) != 0 ?
 		    EINVAL : 0);
 	}
-	switch (modrm >> 3 & 7) {
-	case 4:
-		in->op = INSN_SMSW;
-		break;
-	case 6:
-		in->op = INSN_LMSW;
-		break;
-	default:
+	if (reg != 4 && reg != 6)
 		return (EINVAL);
-	}
+	in->op = reg == 4 ? INSN_SMSW : INSN_LMSW;
 	if (modrm >> 6 != 3 || in->op == INSN_LMSW)
 		in->opsize = 2;
 	if (modrm >> 6 != 3)

@@ -309,16 +309,16 @@ exit_cr_write(struct vcpu *v, uint8_t reg, uint64_t value)
 	}
 }
 
-static uint64_t
-exit_cr_read(const struct vcpu *v, uint8_t reg)
-{
-	return (reg == 0 ? v->cr0 : reg == 4 ? v->cr4 : v->cr8);
-}
-
 /* Decode a control or debug register access that the CPU did not. */
 static int
 exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
 {
+	static const uint8_t op[INSN_NOPS] = {
+		[INSN_MOV_FROM_CR] = REG_READ, [INSN_MOV_FROM_DR] = REG_READ,
+		[INSN_MOV_TO_CR] = REG_WRITE, [INSN_MOV_TO_DR] = REG_WRITE,
+		[INSN_CLTS] = REG_CLTS, [INSN_LMSW] = REG_LMSW,
+		[INSN_SMSW] = REG_SMSW,
+	};
 	struct vmexit_reg *r = &x->u.reg;
 	int error;
 
@@ -327,27 +327,8 @@ exit_reg_decode(struct vcpu *v, struct vmexit *x, struct insn *in)
 		return (error);
 	r->gpr = in->gpr;
 	r->reg = in->reg;
-	switch (in->op) {
-	case INSN_MOV_FROM_CR:
-	case INSN_MOV_FROM_DR:
-		r->op = REG_READ;
-		return (0);
-	case INSN_MOV_TO_CR:
-	case INSN_MOV_TO_DR:
-		r->op = REG_WRITE;
-		return (0);
-	case INSN_CLTS:
-		r->op = REG_CLTS;
-		return (0);
-	case INSN_LMSW:
-		r->op = REG_LMSW;
-		return (0);
-	case INSN_SMSW:
-		r->op = REG_SMSW;
-		return (0);
-	default:
-		return (EINVAL);
-	}
+	r->op = op[in->op];
+	return (r->op != REG_NONE ? 0 : EINVAL);
 }
 
 /*
@@ -413,7 +394,8 @@ exit_cr(struct vcpu *v, struct vmexit *x)
 	}
 	switch (r->op) {
 	case REG_READ:
-		v->gpr[r->gpr] = exit_cr_read(v, r->reg) & mask;
+		v->gpr[r->gpr] = mask & (r->reg == 0 ? v->cr0 :
+		    r->reg == 4 ? v->cr4 : v->cr8);
 		break;
 	case REG_WRITE:
 		error = exit_cr_write(v, r->reg, v->gpr[r->gpr] & mask);

@@ -41,12 +41,13 @@ typedef void vmm_put(void *arg, const char *name, const char *text,
 /*
  * Memory. All of it is zeroed; NULL is ENOMEM.
  * page_alloc: 2^order physically contiguous pages, aligned to their size.
+ * page_free, free: NULL is nothing.
  * va_of/pa_of: only for memory of host_page_alloc() and host_user_take().
  */
 void	*host_page_alloc(unsigned int order);			/* S */
 void	 host_page_free(void *, unsigned int order);		/* S */
 void	*host_alloc(size_t bytes);				/* S */
-void	 host_free(void *);			/* S; NULL is nothing */
+void	 host_free(void *);					/* S */
 void	*host_va_of(uint64_t hpa);				/* A */
 uint64_t host_pa_of(const void *);				/* A */
 
@@ -91,7 +92,6 @@ void	 host_mutex_init(struct host_mutex *, const char *name, int rank);
 void	 host_mutex_destroy(struct host_mutex *);		/* S */
 void	 host_mutex_lock(struct host_mutex *);			/* S */
 void	 host_mutex_unlock(struct host_mutex *);		/* S */
-void	 host_mutex_assert(struct host_mutex *);	/* held by the caller */
 
 /*
  * CPUs are numbered 0 .. host_cpu_count()-1, online or not.
@@ -208,16 +208,16 @@ void	 host_bug(const char *file, int line, const char *what);	/* A */
  *	errno if the CPU must not come up while VMs exist. Before the one and
  *	after the other nothing of the driver runs there: no entry, no
  *	host_cpu_call().
- * suspend/resume: context S, no client thread runs in between. Every VM
- *	loses its CPU state: suspend ends all VMs.
- * visit: calls fn for each live VM; context S.
+ * suspend: context S, no client thread runs before the machine is back. Every
+ *	VM loses its CPU state, so all end. The next CREATE begins anew.
+ * visit: calls fn for each VCPU of each live VM; context S.
  * view: one of the lists below, for debuggers, of every VM, newest first:
  *	put(arg, name, text, value) for each of its lines, name and text or,
  *	where text is NULL, name and value. "vm" and "vcpu" begin what is of
  *	one. It may sleep in put(). Context S.
  */
 struct vmm_file;
-struct vm;
+struct vcpu;
 int	 vmm_attach(void);
 void	 vmm_detach(void);
 int	 vmm_open(struct vmm_file **);
@@ -226,8 +226,8 @@ int	 vmm_ioctl(struct vmm_file *, uint32_t cmd, uint64_t arg);
 int	 vmm_cpu_online(unsigned int cpu);
 void	 vmm_cpu_offline(unsigned int cpu);
 void	 vmm_suspend(void);
-void	 vmm_resume(void);
-void	 vmm_visit(void (*)(struct vm *, void *), void *);
+void	 vmm_visit(void (*)(struct vcpu *, vmm_put *, void *), vmm_put *,
+	    void *);
 
 /* name, what it tells. Numbers are for people in vms, and in hex elsewhere. */
 #define VMM_VIEWS(V)							\

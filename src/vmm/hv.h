@@ -90,6 +90,7 @@ struct vmexit_npf {
 
 /* How a control or debug register was touched. */
 enum reg_op {
+	REG_NONE,		/* by another instruction */
 	REG_READ,		/* MOV from it to gpr */
 	REG_WRITE,		/* MOV to it from gpr */
 	REG_CLTS,

@@ -87,46 +87,25 @@ insn_fxrstor(const void *area)
 	__asm__ volatile("fxrstor64 (%0)" : : "r" (area) : "memory");
 }
 
-static inline uint64_t
-insn_read_cr0(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr0, %0" : "=r" (v));
-	return (v);
+/* insn_read_cr0() and so on. */
+#define INSN_READ_CR(n)							\
+static inline uint64_t							\
+insn_read_cr##n(void)							\
+{									\
+	uint64_t v;							\
+									\
+	__asm__ volatile("mov %%cr" #n ", %0" : "=r" (v));		\
+	return (v);							\
 }
-
-static inline uint64_t
-insn_read_cr2(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr2, %0" : "=r" (v));
-	return (v);
-}
+INSN_READ_CR(0)
+INSN_READ_CR(2)
+INSN_READ_CR(3)
+INSN_READ_CR(4)
 
 static inline void
 insn_write_cr2(uint64_t v)
 {
 	__asm__ volatile("mov %0, %%cr2" : : "r" (v));
-}
-
-static inline uint64_t
-insn_read_cr3(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr3, %0" : "=r" (v));
-	return (v);
-}
-
-static inline uint64_t
-insn_read_cr4(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr4, %0" : "=r" (v));
-	return (v);
 }
 
 static inline void

@@ -171,14 +171,24 @@ npt_fit(const struct npt *npt, uint64_t gpa, unsigned int order)
 	return (order < 9 * level ? order : 9 * level);
 }
 
-/* Point the unused entry `*e` at a new, empty table. */
+/*
+ * Point `*e` at a new table: an empty one, or, where `*e` is a large leaf, 512
+ * smaller ones with its rights.
+ * Returns: ENOMEM: no page for the table; the entry is unchanged.
+ */
 static int
-npt_add_table(struct npt *npt, uint64_t *e)
+npt_split(struct npt *npt, uint64_t *e, unsigned int level)
 {
 	uint64_t *table = host_page_alloc(0);
+	uint64_t hpa = *e & NPT_ADDR;
+	uint8_t prot = npt_entry_prot(npt->fmt, *e);
+	unsigned int i;
 
 	if (table == NULL)
 		return (ENOMEM);
+	for (i = 0; npt_in_use(npt->fmt, *e) && i < NPT_ENTRIES; i++)
+		table[i] = npt_leaf_entry(npt->fmt,
+		    hpa + i * npt_span(level - 1), level - 1, prot);
 	npt->tables++;
 	ATOMIC_SET(e, host_pa_of(table) | npt->fmt->table);
 	return (0);
@@ -198,34 +208,12 @@ npt_map(struct npt *npt, uint64_t gpa, uint64_t hpa, unsigned int order,
 
 	while (e = npt_walk(npt, gpa, &level), 9 * level > order) {
 		HOST_ASSERT(!npt_in_use(npt->fmt, *e));
-		if (npt_add_table(npt, e) != 0)
+		if (npt_split(npt, e, level) != 0)
 			return (ENOMEM);
 	}
 	HOST_ASSERT(9 * level == order && !npt_in_use(npt->fmt, *e));
 	ATOMIC_SET(e, npt_leaf_entry(npt->fmt, hpa, level, prot));
 	npt->pages += 1UL << order;
-	return (0);
-}
-
-/*
- * Replace the large leaf `*e` by a table of 512 smaller ones with its rights.
- * Returns: ENOMEM: no page for the table; the leaf is unchanged.
- */
-static int
-npt_split(struct npt *npt, uint64_t *e, unsigned int level)
-{
-	uint64_t *table = host_page_alloc(0);
-	uint64_t hpa = *e & NPT_ADDR;
-	uint8_t prot = npt_entry_prot(npt->fmt, *e);
-	unsigned int i;
-
-	if (table == NULL)
-		return (ENOMEM);
-	for (i = 0; i < NPT_ENTRIES; i++)
-		table[i] = npt_leaf_entry(npt->fmt,
-		    hpa + i * npt_span(level - 1), level - 1, prot);
-	npt->tables++;
-	ATOMIC_SET(e, host_pa_of(table) | npt->fmt->table);
 	return (0);
 }
 

@@ -4,7 +4,7 @@
  * is legal in them.
  *
  * decisions.md F11 in one place: regs_check() judges each register alone,
- * regs_check_state() also what they mean together.
+ * regs_check_state() what they mean together.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,7 +58,7 @@ regs_efer_allowed(void)
 {
 	uint64_t efer = EFER_BASE;
 
-	if (cpuid_has_nx())
+	if (cpuid_shows(CPUID_E1_EDX, 20))
 		efer |= EFER_NXE;
 	if (cpuid_shows(CPUID_E1_EDX, 25))
 		efer |= EFER_FFXSR;
@@ -131,8 +131,7 @@ regs_check_sregs(const struct vcpu_reg_state *rs)
 }
 
 /*
- * CRS but XCR0, which RESETCPU replaces. VMXE is host-owned: no error here
- * and not kept. CR2 takes any value.
+ * CRS. VMXE is host-owned: no error here and not kept. CR2 takes any value.
  */
 static int
 regs_check_crs(const struct vcpu_reg_state *rs)
@@ -145,7 +144,8 @@ regs_check_crs(const struct vcpu_reg_state *rs)
 		return (EINVAL);
 	if ((cr4 & ~regs_cr4_allowed()) != 0)
 		return (EINVAL);
-	if (rs->vrs_crs[VCPU_REGS_CR8] > 15)
+	if (rs->vrs_crs[VCPU_REGS_CR8] > 15 ||
+	    !regs_xcr0_valid(rs->vrs_crs[VCPU_REGS_XCR0]))
 		return (EINVAL);
 	return (hv->cr_check(rs->vrs_crs[VCPU_REGS_CR0], cr4));
 }
@@ -168,10 +168,14 @@ regs_check_msrs(const struct vcpu_reg_state *rs)
 }
 
 /*
- * Everything of F11 but XCR0.
+ * Judges each register of the groups in `mask` alone (F11).
+ *
+ * Returns:
+ *	EINVAL	a reserved bit, a non-canonical address, an XCR0 that XSETBV
+ *		would refuse, or CR0 and CR4 values this CPU cannot run
  */
-static int
-regs_check_each(uint64_t mask, const struct vcpu_reg_state *rs)
+int
+regs_check(uint64_t mask, const struct vcpu_reg_state *rs)
 {
 	int error = 0;
 
@@ -193,22 +197,6 @@ regs_check_each(uint64_t mask, const struct vcpu_reg_state *rs)
 }
 
 /*
- * Judges each register of the groups in `mask` alone (F11).
- *
- * Returns:
- *	EINVAL	a reserved bit, a non-canonical address, an XCR0 that XSETBV
- *		would refuse, or CR0 and CR4 values this CPU cannot run
- */
-int
-regs_check(uint64_t mask, const struct vcpu_reg_state *rs)
-{
-	if ((mask & VM_RWREGS_CRS) != 0 &&
-	    !regs_xcr0_valid(rs->vrs_crs[VCPU_REGS_XCR0]))
-		return (EINVAL);
-	return (regs_check_each(mask, rs));
-}
-
-/*
  * The PDPTEs that a PAE guest starts with.
  * SDM Vol. 3A 4.4.1 "PDPTE Registers".
  */
@@ -225,9 +213,10 @@ regs_pdptes_valid(const uint64_t *pdpte)
 }
 
 /*
- * Judges a whole state for RESETCPU: every register as regs_check() does,
- * save XCR0, then the modes they select together. Real mode, protected mode
- * with and without paging, PAE and long mode pass.
+ * Judges a state whose registers regs_check() has passed and hv->check() has
+ * no rule against, for RESETCPU: the modes they select together. What is here
+ * one vendor's CPU, or both, would take. Real mode, protected mode with and
+ * without paging, PAE and long mode pass.
  *
  * Returns:
  *	EIO	no CPU can be in this state
@@ -243,17 +232,13 @@ regs_check_state(const struct vcpu_reg_state *rs)
 	bool lma = (efer & EFER_LMA) != 0;
 	bool vm86 = (rs->vrs_gprs[VCPU_REGS_RFLAGS] & RFLAGS_VM) != 0;
 
-	if (regs_check_each(VM_RWREGS_ALL, rs) != 0)
-		return (EIO);
 	if ((cr0 & CR0_PE) == 0 && (pg || vm86))
 		return (EIO);
 	if ((cr0 & CR0_NW) != 0 && (cr0 & CR0_CD) == 0)
 		return (EIO);
 	if (lma != (pg && (efer & EFER_LME) != 0))
 		return (EIO);
-	if (lma && (!pae || vm86))
-		return (EIO);
-	if (lma && (cs & SEG_L) != 0 && (cs & SEG_DB) != 0)
+	if (lma && vm86)
 		return (EIO);
 	if (!(lma && (cs & SEG_L) != 0) &&
 	    rs->vrs_gprs[VCPU_REGS_RIP] >> 32 != 0)

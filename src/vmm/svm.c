@@ -125,10 +125,8 @@ svm_fill_msrpm(uint8_t *map)
 static void
 svm_detach(void)
 {
-	if (svm_iopm != NULL)
-		host_page_free(svm_iopm, IOPM_ORDER);
-	if (svm_msrpm != NULL)
-		host_page_free(svm_msrpm, MSRPM_ORDER);
+	host_page_free(svm_iopm, IOPM_ORDER);
+	host_page_free(svm_msrpm, MSRPM_ORDER);
 	host_free(svm_cpus);
 	svm_iopm = svm_msrpm = NULL;
 	svm_cpus = NULL;
@@ -159,10 +157,8 @@ svm_cpu_release(unsigned int cpu)
 {
 	struct svm_cpu *c = &svm_cpus[cpu];
 
-	if (c->hsave != NULL)
-		host_page_free(c->hsave, 0);
-	if (c->host != NULL)
-		host_page_free(c->host, 0);
+	host_page_free(c->hsave, 0);
+	host_page_free(c->host, 0);
 	c->hsave = c->host = NULL;
 }
 
@@ -223,10 +219,8 @@ svm_vcpu_free(struct vcpu *v)
 {
 	struct svm_vcpu *s = v->hv;
 
-	if (s->vmcb != NULL)
-		host_page_free(s->vmcb, 0);
-	if (s->pml5 != NULL)
-		host_page_free(s->pml5, 0);
+	host_page_free(s->vmcb, 0);
+	host_page_free(s->pml5, 0);
 	host_free(s->refused);
 	host_free(s);
 	v->hv = NULL;
@@ -771,19 +765,10 @@ svm_decode(const struct vmcb *b, struct vmexit *x)
 		return (svm_decode_exception(b, x, x->code & 0x1f));
 	case SVM_VMEXIT_SHUTDOWN:
 		return (VMEXIT_SHUTDOWN);
-	case SVM_VMEXIT_VMRUN:
-	case SVM_VMEXIT_VMMCALL:
-	case SVM_VMEXIT_VMLOAD:
-	case SVM_VMEXIT_VMSAVE:
-	case SVM_VMEXIT_STGI:
-	case SVM_VMEXIT_CLGI:
-	case SVM_VMEXIT_SKINIT:
+	/* VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT and RDTSCP between. */
+	case SVM_VMEXIT_VMRUN ... SVM_VMEXIT_ICEBP:
+	case SVM_VMEXIT_MONITOR ... SVM_VMEXIT_MWAIT_CONDITIONAL:
 	case SVM_VMEXIT_INVLPGA:
-	case SVM_VMEXIT_RDTSCP:
-	case SVM_VMEXIT_ICEBP:
-	case SVM_VMEXIT_MONITOR:
-	case SVM_VMEXIT_MWAIT:
-	case SVM_VMEXIT_MWAIT_CONDITIONAL:
 	case VMEXIT_CODE_RDPRU:
 		return (VMEXIT_UD);
 	case SVM_VMEXIT_RDPMC:

@@ -103,9 +103,7 @@ enum {
 struct vmcb {
 	/* Control area. */
 	uint32_t	intercept[6];		/* 0x000 CR DR EXC 3 4 5 */
-	uint8_t		reserved_018[0x24];
-	uint16_t	pause_threshold;	/* 0x03c */
-	uint16_t	pause_count;		/* 0x03e */
+	uint8_t		reserved_018[0x28];
 	uint64_t	iopm_pa;		/* 0x040 */
 	uint64_t	msrpm_pa;		/* 0x048 */
 	uint64_t	tsc_offset;		/* 0x050 */
@@ -162,8 +160,7 @@ struct vmcb {
 
 #define VMCB_AT(field, off) \
 	_Static_assert(offsetof(struct vmcb, field) == (off), #field)
-VMCB_AT(intercept, 0x000);	VMCB_AT(pause_threshold, 0x03c);
-VMCB_AT(pause_count, 0x03e);	VMCB_AT(iopm_pa, 0x040);
+VMCB_AT(intercept, 0x000);	VMCB_AT(iopm_pa, 0x040);
 VMCB_AT(msrpm_pa, 0x048);	VMCB_AT(tsc_offset, 0x050);
 VMCB_AT(asid, 0x058);		VMCB_AT(tlb_control, 0x05c);
 VMCB_AT(int_ctl, 0x060);	VMCB_AT(int_shadow, 0x068);
@@ -172,16 +169,11 @@ VMCB_AT(exitinfo2, 0x080);	VMCB_AT(exitintinfo, 0x088);
 VMCB_AT(np_enable, 0x090);	VMCB_AT(eventinj, 0x0a8);
 VMCB_AT(n_cr3, 0x0b0);		VMCB_AT(lbr_enable, 0x0b8);
 VMCB_AT(clean, 0x0c0);		VMCB_AT(nrip, 0x0c8);
-VMCB_AT(save.seg[VMCB_ES], 0x400);
-VMCB_AT(save.seg[VMCB_CS], 0x410);
-VMCB_AT(save.seg[VMCB_SS], 0x420);
-VMCB_AT(save.seg[VMCB_DS], 0x430);
-VMCB_AT(save.seg[VMCB_FS], 0x440);
-VMCB_AT(save.seg[VMCB_GS], 0x450);
-VMCB_AT(save.seg[VMCB_GDTR], 0x460);
-VMCB_AT(save.seg[VMCB_LDTR], 0x470);
-VMCB_AT(save.seg[VMCB_IDTR], 0x480);
-VMCB_AT(save.seg[VMCB_TR], 0x490);
+VMCB_AT(save.seg[VMCB_ES], 0x400);	VMCB_AT(save.seg[VMCB_CS], 0x410);
+VMCB_AT(save.seg[VMCB_SS], 0x420);	VMCB_AT(save.seg[VMCB_DS], 0x430);
+VMCB_AT(save.seg[VMCB_FS], 0x440);	VMCB_AT(save.seg[VMCB_GS], 0x450);
+VMCB_AT(save.seg[VMCB_GDTR], 0x460);	VMCB_AT(save.seg[VMCB_LDTR], 0x470);
+VMCB_AT(save.seg[VMCB_IDTR], 0x480);	VMCB_AT(save.seg[VMCB_TR], 0x490);
 VMCB_AT(save.cpl, 0x4cb);	VMCB_AT(save.efer, 0x4d0);
 VMCB_AT(save.cr4, 0x548);	VMCB_AT(save.cr3, 0x550);
 VMCB_AT(save.cr0, 0x558);	VMCB_AT(save.dr7, 0x560);
@@ -190,10 +182,9 @@ VMCB_AT(save.rip, 0x578);	VMCB_AT(save.rsp, 0x5d8);
 VMCB_AT(save.rax, 0x5f8);	VMCB_AT(save.star, 0x600);
 VMCB_AT(save.lstar, 0x608);	VMCB_AT(save.cstar, 0x610);
 VMCB_AT(save.sfmask, 0x618);	VMCB_AT(save.kgsbase, 0x620);
-VMCB_AT(save.sysenter_cs, 0x628);
-VMCB_AT(save.sysenter_esp, 0x630);
-VMCB_AT(save.sysenter_eip, 0x638);
-VMCB_AT(save.cr2, 0x640);	VMCB_AT(save.g_pat, 0x668);
+VMCB_AT(save.sysenter_cs, 0x628);	VMCB_AT(save.sysenter_esp, 0x630);
+VMCB_AT(save.sysenter_eip, 0x638);	VMCB_AT(save.cr2, 0x640);
+VMCB_AT(save.g_pat, 0x668);
 _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 
 /* CPUID. APM Vol. 3 E.4 "Extended Feature Function Numbers" */

@@ -72,14 +72,16 @@ trace_get(const struct vcpu *v, uint64_t nr, struct trace_record *copy)
 	return (__atomic_load_n(&r->nr, __ATOMIC_RELAXED) == nr);
 }
 
-/* Tell what the ring of a VCPU has, the oldest first. S */
+/* What the ring of a VCPU has, the oldest first. S */
 void
-trace_put(struct vcpu *v, vmm_put *put, void *arg)
+view_trace(struct vcpu *v, vmm_put *put, void *arg)
 {
 	uint64_t last = __atomic_load_n(&v->traced, __ATOMIC_RELAXED);
 	uint64_t nr = last > TRACE_RECORDS ? last - TRACE_RECORDS : 0;
 	struct trace_record r;
 
+	put(arg, "vm", NULL, v->vm->id);
+	put(arg, "vcpu", NULL, v->id);
 	while (nr++ < last) {
 		if (!trace_get(v, nr, &r))
 			continue;

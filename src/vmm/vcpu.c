@@ -32,17 +32,18 @@ static const struct vcpu_step {
 
 /*
  * Take a step.
- * Locks: v->lock held.
+ * Locks: takes v->lock.
  * Returns: the state before.
  */
 int
 vcpu_move(struct vcpu *v, enum vcpu_event event)
 {
 	const struct vcpu_step *s;
-	int from = v->state;
 	size_t i;
+	int from;
 
-	host_mutex_assert(&v->lock);
+	host_mutex_lock(&v->lock);
+	from = v->state;
 	for (i = 0; i < sizeof(vcpu_steps) / sizeof(vcpu_steps[0]); i++) {
 		s = &vcpu_steps[i];
 		if (s->event == event && s->from == from) {
@@ -50,7 +51,16 @@ vcpu_move(struct vcpu *v, enum vcpu_event event)
 			break;
 		}
 	}
+	host_mutex_unlock(&v->lock);
 	return (from);
+}
+
+static void
+vcpu_free_memory(struct vcpu *v)
+{
+	host_page_free(v->trace, TRACE_ORDER);
+	host_page_free(v->fpu, 0);
+	host_free(v);
 }
 
 /*
@@ -77,27 +87,18 @@ vcpu_create(struct vm *vm, uint32_t id, struct vcpu **vp)
 	v->pat = PAT_RESET;
 	v->dirty = DIRTY_CR | DIRTY_DR;
 	v->fpu = host_page_alloc(0);
-	if (v->fpu == NULL)
-		goto fail_alloc;
 	v->trace = host_page_alloc(TRACE_ORDER);
-	if (v->trace == NULL)
-		goto fail_fpu;
-	error = hv->vcpu_init(v);
-	if (error != 0)
-		goto fail_trace;
+	if (v->fpu != NULL && v->trace != NULL)
+		error = hv->vcpu_init(v);
+	if (error != 0) {
+		vcpu_free_memory(v);
+		return (error);
+	}
 	hv->vcpu_reset(v);
 	fpu_reset(v);
 	host_mutex_init(&v->lock, "vcpu", RANK_VCPU);
 	*vp = v;
 	return (0);
-
-fail_trace:
-	host_page_free(v->trace, TRACE_ORDER);
-fail_fpu:
-	host_page_free(v->fpu, 0);
-fail_alloc:
-	host_free(v);
-	return (error);
 }
 
 static void
@@ -122,9 +123,7 @@ vcpu_free(struct vcpu *v)
 	vcpu_detach(v);
 	hv->vcpu_free(v);
 	host_mutex_destroy(&v->lock);
-	host_page_free(v->trace, TRACE_ORDER);
-	host_page_free(v->fpu, 0);
-	host_free(v);
+	vcpu_free_memory(v);
 }
 
 /* Could the CPU enter with these registers? The VCPU's own come back. */
@@ -157,13 +156,13 @@ vcpu_reset(struct vcpu *v, const struct vcpu_reg_state *init)
 {
 	struct vcpu_reg_state rs = *init;
 
+	v->broken.rule = NULL;		/* that was another state's */
 	/* Whatever was passed; 0 where there is no XSAVE. */
 	rs.vrs_crs[VCPU_REGS_XCR0] = fpu_xcr0 & XCR0_X87;
 	/* The log names a rule if it can: the manual is asked first. */
 	if (regs_check(VM_RWREGS_ALL, &rs) != 0 || !vcpu_can_enter(v, &rs) ||
 	    regs_check_state(&rs) != 0)
 		return (EIO);
-	memset(&v->broken, 0, sizeof(v->broken));
 	hv->vcpu_reset(v);
 	v->window = false;
 	memset(&v->event, 0, sizeof(v->event));
@@ -356,20 +355,6 @@ vcpu_deliver(struct vcpu *v)
 }
 /* book: end */
 
-/* Tell what has made the VCPU leave its guest so far, and how often. */
-void
-vcpu_stat(struct vcpu *v, vmm_put *put, void *arg)
-{
-	uint64_t n;
-	int i;
-
-	for (i = 0; i < VMEXIT_NKINDS; i++) {
-		n = ATOMIC_GET(&v->exits[i]);
-		if (n != 0)
-			put(arg, vmexit_name[i], NULL, n);
-	}
-}
-
 /* book: vcpu-enter */
 /*
  * Enter the guest once.
@@ -505,18 +490,6 @@ vcpu_run_output(struct vcpu *v, const struct vm_run_params *vrp)
 	    sizeof(v->exit)));
 }
 
-/* Take a step, with the lock. Returns: the state before. */
-static int
-vcpu_step(struct vcpu *v, enum vcpu_event event)
-{
-	int from;
-
-	host_mutex_lock(&v->lock);
-	from = vcpu_move(v, event);
-	host_mutex_unlock(&v->lock);
-	return (from);
-}
-
 /* book: vcpu-run */
 /*
  * RUN.
@@ -530,18 +503,18 @@ vcpu_run(struct vcpu *v, struct vm_run_params *vrp)
 	uint16_t reason = VM_EXIT_NONE;
 	int error, copy;
 
-	if (vcpu_step(v, VCPU_EVENT_RUN) != VCPU_STATE_STOPPED)
+	if (vcpu_move(v, VCPU_EVENT_RUN) != VCPU_STATE_STOPPED)
 		return (EBUSY);
 	v->broken.rule = NULL;		/* that was another entry's */
 	error = vcpu_run_input(v, vrp);
 	if (error != 0) {
-		(void)vcpu_step(v, VCPU_EVENT_LEAVE);
+		(void)vcpu_move(v, VCPU_EVENT_LEAVE);
 		return (error);
 	}
 	error = vcpu_loop(v, &reason);
 	vrp->vrp_irqready = vcpu_irqready(v);
 	copy = vcpu_run_output(v, vrp);
-	if (vcpu_step(v, error != 0 ? VCPU_EVENT_FAIL : VCPU_EVENT_LEAVE) ==
+	if (vcpu_move(v, error != 0 ? VCPU_EVENT_FAIL : VCPU_EVENT_LEAVE) ==
 	    VCPU_STATE_REQTERM) {
 		reason = VM_EXIT_TERMINATED;
 		error = 0;

@@ -226,8 +226,7 @@ vm_fault_locked(struct vm *vm, uint64_t gpa, uint64_t *hpa)
 		error = vm_take(vm, r, gpa);
 		if (error != 0)
 			return (error);
-		if (!npt_lookup(&vm->npt, gpa, &leaf))
-			HOST_ASSERT(!"a page just mapped is not there");
+		HOST_ASSERT(npt_lookup(&vm->npt, gpa, &leaf));
 	}
 	*hpa = leaf.hpa + (gpa - leaf.gpa);
 	return (0);
@@ -280,6 +279,31 @@ vm_protect_check(const struct vm *vm, const struct vm_mprotect_ept_params *p,
 	return (0);
 }
 
+static void
+vm_kick_nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* book: vm-kick */
+/*
+ * Return when every VCPU that was in its guest has left it since the call.
+ * Running anything on its CPU does that: the interrupt is an exit.
+ */
+static void
+vm_kick(struct vm *vm)
+{
+	unsigned int i;
+	int cpu;
+
+	for (i = 0; i < vm->ncpus; i++) {
+		cpu = ATOMIC_GET(&vm->vcpu[i]->cpu);
+		if (cpu >= 0)
+			(void)host_cpu_call(cpu, vm_kick_nothing, NULL);
+	}
+}
+/* book: end */
+
 /* book: vm-protect */
 /*
  * MPROTECT_EPT: give a part of guest memory exactly the rights asked for. All
@@ -315,30 +339,5 @@ vm_protect(struct vm *vm, const struct vm_mprotect_ept_params *p)
 	host_mutex_unlock(&vm->lock);
 	vm_kick(vm);
 	return (error);
-}
-/* book: end */
-
-static void
-vm_kick_nothing(void *arg)
-{
-	(void)arg;
-}
-
-/* book: vm-kick */
-/*
- * Return when every VCPU that was in its guest has left it since the call.
- * Running anything on its CPU does that: the interrupt is an exit.
- */
-void
-vm_kick(struct vm *vm)
-{
-	unsigned int i;
-	int cpu;
-
-	for (i = 0; i < vm->ncpus; i++) {
-		cpu = ATOMIC_GET(&vm->vcpu[i]->cpu);
-		if (cpu >= 0)
-			(void)host_cpu_call(cpu, vm_kick_nothing, NULL);
-	}
 }
 /* book: end */

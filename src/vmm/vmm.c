@@ -172,6 +172,27 @@ vm_get(struct vmm_file *file, uint32_t id, struct vm **vmp)
 	return (error);
 }
 
+#define VM_NEWEST	(1ULL << 32)	/* above every id */
+
+/*
+ * The first VM of those older than `id` that this open file created, or anyone
+ * if NULL, held. NULL: there is none.
+ */
+static struct vm *
+vm_get_below(uint64_t id, const struct vmm_file *file)
+{
+	struct vm *vm;
+
+	host_mutex_lock(&vmm_lock);
+	for (vm = vmm_vms; vm != NULL; vm = vm->next)
+		if (vm->id < id && (file == NULL || vm->owner == file))
+			break;
+	if (vm != NULL)
+		vm->refs++;
+	host_mutex_unlock(&vmm_lock);
+	return (vm);
+}
+
 /* book: vm-put */
 /* Let go of a VM; the last one frees it. */
 static void
@@ -215,17 +236,13 @@ vm_unlist(struct vm *vm)
 static int
 vm_terminate(struct vm *vm)
 {
-	struct vcpu *v;
 	unsigned int i;
 
 	if (!vm_unlist(vm))
 		return (ENOENT);
 	for (i = 0; i < vm->ncpus; i++) {
-		v = vm->vcpu[i];
-		host_mutex_lock(&v->lock);
-		(void)vcpu_move(v, VCPU_EVENT_TERM);
-		host_mutex_unlock(&v->lock);
-		vcpu_kick(v);
+		(void)vcpu_move(vm->vcpu[i], VCPU_EVENT_TERM);
+		vcpu_kick(vm->vcpu[i]);
 	}
 	vm_put(vm);
 	return (0);
@@ -239,23 +256,14 @@ vm_terminate(struct vm *vm)
 static unsigned int
 vmm_terminate_all(const struct vmm_file *file)
 {
-	unsigned int n = 0;
+	unsigned int n;
 	struct vm *vm;
 
-	for (;;) {
-		host_mutex_lock(&vmm_lock);
-		for (vm = vmm_vms; vm != NULL; vm = vm->next)
-			if (file == NULL || vm->owner == file)
-				break;
-		if (vm != NULL)
-			vm->refs++;
-		host_mutex_unlock(&vmm_lock);
-		if (vm == NULL)
-			return (n);
+	for (n = 0; (vm = vm_get_below(VM_NEWEST, file)) != NULL; n++) {
 		(void)vm_terminate(vm);
 		vm_put(vm);
-		n++;
 	}
+	return (n);
 }
 
 /*
@@ -790,47 +798,31 @@ vmm_suspend(void)
 		vmm_log("suspend: all VMs have ended");
 }
 
-/* Nothing to bring back: the next CREATE turns VMM mode on. */
+/* Call `fn` for each VCPU, of the newest VM first. No lock is held then. */
 void
-vmm_resume(void)
+vmm_visit(void (*fn)(struct vcpu *, vmm_put *, void *), vmm_put *put,
+    void *arg)
 {
-}
-
-/* The first VM of those older than `id`, held; NULL: there is none. */
-static struct vm *
-vm_get_below(uint64_t id)
-{
+	uint64_t below = VM_NEWEST;
 	struct vm *vm;
+	unsigned int i;
 
-	host_mutex_lock(&vmm_lock);
-	for (vm = vmm_vms; vm != NULL && vm->id >= id; vm = vm->next)
-		continue;
-	if (vm != NULL)
-		vm->refs++;
-	host_mutex_unlock(&vmm_lock);
-	return (vm);
-}
-
-/* Call `fn` for each VM, newest first. No lock is held around it. */
-void
-vmm_visit(void (*fn)(struct vm *, void *), void *arg)
-{
-	uint64_t below = 1ULL << 32;
-	struct vm *vm;
-
-	while ((vm = vm_get_below(below)) != NULL) {
+	while ((vm = vm_get_below(below, NULL)) != NULL) {
 		below = vm->id;
-		fn(vm, arg);
+		for (i = 0; i < vm->ncpus; i++)
+			fn(vm->vcpu[i], put, arg);
 		vm_put(vm);
 	}
 }
 
-/* Views: of each VCPU of each VM. */
+/* Views: of each VCPU of each VM. That of the trace is in trace.c. */
 
 static void
 view_vms(struct vcpu *v, vmm_put *put, void *arg)
 {
 	struct vm *vm = v->vm;
+	uint64_t n;
+	int i;
 
 	if (v->id == 0) {
 		put(arg, "vm", NULL, vm->id);
@@ -844,7 +836,11 @@ view_vms(struct vcpu *v, vmm_put *put, void *arg)
 	}
 	put(arg, "vcpu", NULL, v->id);
 	put(arg, "state", NULL, ATOMIC_GET(&v->state));
-	vcpu_stat(v, put, arg);
+	for (i = 0; i < VMEXIT_NKINDS; i++) {
+		n = ATOMIC_GET(&v->exits[i]);
+		if (n != 0)
+			put(arg, vmexit_name[i], NULL, n);
+	}
 }
 
 /* One that runs has only "running". */
@@ -859,14 +855,6 @@ view_vcpus(struct vcpu *v, vmm_put *put, void *arg)
 	else
 		hv->dump(v, put, arg);
 	host_mutex_unlock(&v->lock);
-}
-
-static void
-view_trace(struct vcpu *v, vmm_put *put, void *arg)
-{
-	put(arg, "vm", NULL, v->vm->id);
-	put(arg, "vcpu", NULL, v->id);
-	trace_put(v, put, arg);
 }
 
 /* Only VCPUs that were refused an entry, or a RESETCPU, and do not run. */
@@ -894,23 +882,6 @@ view_explain(struct vcpu *v, vmm_put *put, void *arg)
 const char *const vmm_views[VMM_NVIEWS] = { VMM_VIEWS(V) };
 #undef V
 
-/* A view under way. */
-struct vmm_viewing {
-	void	(*view)(struct vcpu *, vmm_put *, void *);
-	vmm_put	*put;
-	void	*arg;
-};
-
-static void
-vmm_view_vm(struct vm *vm, void *arg)
-{
-	const struct vmm_viewing *d = arg;
-	unsigned int i;
-
-	for (i = 0; i < vm->ncpus; i++)
-		d->view(vm->vcpu[i], d->put, d->arg);
-}
-
 /* Tell what view `n` has of every VM. */
 void
 vmm_view(unsigned int n, vmm_put *put, void *arg)
@@ -920,7 +891,6 @@ vmm_view(unsigned int n, vmm_put *put, void *arg)
 		VMM_VIEWS(V)
 	};
 #undef V
-	struct vmm_viewing d = { views[n], put, arg };
 
-	vmm_visit(vmm_view_vm, &d);
+	vmm_visit(views[n], put, arg);
 }

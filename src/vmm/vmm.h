@@ -25,13 +25,10 @@
 
 /* Architectural bits that the driver names. */
 #define CR0_PE		0x00000001UL
-#define CR0_MP		0x00000002UL
-#define CR0_EM		0x00000004UL
 #define CR0_TS		0x00000008UL
 #define CR0_ET		0x00000010UL
 #define CR0_NE		0x00000020UL
 #define CR0_WP		0x00010000UL
-#define CR0_AM		0x00040000UL
 #define CR0_NW		0x20000000UL
 #define CR0_CD		0x40000000UL
 #define CR0_PG		0x80000000UL
@@ -252,7 +249,6 @@ void	 vm_free(struct vm *);
 const struct vm_mem_range *vm_range(const struct vm *, uint64_t gpa);
 int	 vm_fault(struct vm *, uint64_t gpa, uint64_t *hpa);
 int	 vm_protect(struct vm *, const struct vm_mprotect_ept_params *);
-void	 vm_kick(struct vm *);
 
 /* vcpu.c; vcpu_move: what happens to a VCPU, and so may change its state. */
 enum vcpu_event {
@@ -267,7 +263,6 @@ void	 vcpu_free(struct vcpu *);
 int	 vcpu_reset(struct vcpu *, const struct vcpu_reg_state *);
 int	 vcpu_run(struct vcpu *, struct vm_run_params *);
 void	 vcpu_kick(struct vcpu *);
-void	 vcpu_stat(struct vcpu *, vmm_put *, void *arg);
 void	 vcpu_skip(struct vcpu *, uint8_t len);
 void	 vcpu_exception(struct vcpu *, uint8_t vector, uint32_t error);
 void	 vcpu_fault(struct vcpu *, const struct hv_event *fault, uint64_t cr2);
@@ -279,7 +274,7 @@ int	 vcpu_cpl(const struct vcpu *, uint32_t ss_ar);
 /*
  * regs.c - groups of registers between struct vcpu and the interface.
  * regs_write judges as regs_check does, regs_store does not judge.
- * regs_check_state ignores XCR0.
+ * regs_check_state comes after regs_check.
  */
 void	 regs_read(struct vcpu *, uint64_t mask, struct vcpu_reg_state *);
 int	 regs_write(struct vcpu *, uint64_t mask,
@@ -329,7 +324,7 @@ enum trace_type { TRACE_EXIT, TRACE_IOCTL };
 void	 trace_exit(struct vcpu *, const struct vmexit *, uint64_t begin,
 	    uint64_t rip);
 void	 trace_ioctl(struct vcpu *, uint32_t nr, uint64_t begin, int error);
-void	 trace_put(struct vcpu *, vmm_put *, void *arg);
+void	 view_trace(struct vcpu *, vmm_put *, void *arg);
 
 /* A debug build judges every entry by the rules, not only those refused. */
 #ifndef CHECK_ENTRIES
@@ -355,7 +350,6 @@ bool	 cpuid_shows(enum cpuid_word, unsigned int bit);
 bool	 cpuid_host_svm(void);		/* the host CPU has SVM, not VMX */
 void	 cpuid_guest(struct vcpu *, uint32_t leaf, uint32_t subleaf,
 	    uint32_t out[4]);
-bool	 cpuid_has_nx(void);
 uint64_t cpuid_phys_mask(void);		/* bits 0 .. MAXPHYADDR - 1 */
 
 /*
@@ -412,7 +406,7 @@ int	 gmem_write(struct vcpu *, uint64_t gva, const void *, size_t,
 enum insn_op {
 	INSN_CPUID, INSN_HLT, INSN_RDMSR, INSN_WRMSR, INSN_XSETBV, INSN_INVD,
 	INSN_WBINVD, INSN_CLTS, INSN_LMSW, INSN_SMSW, INSN_MOV_FROM_CR,
-	INSN_MOV_TO_CR, INSN_MOV_FROM_DR, INSN_MOV_TO_DR,
+	INSN_MOV_TO_CR, INSN_MOV_FROM_DR, INSN_MOV_TO_DR, INSN_NOPS,
 };
 
 struct insn {

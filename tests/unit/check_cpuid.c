@@ -304,7 +304,7 @@ START_TEST(old_cpu)
 	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++)
 		expect(&row[i]);
 	ck_assert_uint_eq(cpuid_phys_mask(), 0xfffffffff);
-	ck_assert(!cpuid_has_nx());
+	ck_assert(!cpuid_shows(CPUID_E1_EDX, 20));
 }
 END_TEST
 
@@ -349,7 +349,7 @@ END_TEST
 START_TEST(questions_of_the_driver)
 {
 	ck_assert(cpuid_host_svm());
-	ck_assert(cpuid_has_nx());
+	ck_assert(cpuid_shows(CPUID_E1_EDX, 20));
 	ck_assert_uint_eq(cpuid_phys_mask(), 0xffffffffffff);
 	ck_assert(cpuid_shows(CPUID_7_EBX, 20));
 	ck_assert(!cpuid_shows(CPUID_7_EBX, 10));
@@ -358,7 +358,7 @@ START_TEST(questions_of_the_driver)
 	fake_cpuid_set(0x80000001, 0, 0, 0, ~4U, ~(1U << 20));
 	leaf_attach();
 	ck_assert(!cpuid_host_svm());
-	ck_assert(!cpuid_has_nx());
+	ck_assert(!cpuid_shows(CPUID_E1_EDX, 20));
 }
 END_TEST
 

@@ -603,6 +603,14 @@ START_TEST(b2_reset)
 	read_view(VMM_VIEW_explain, put);
 	ck_assert_uint_eq(nlines, 0);
 	ck_assert_int_eq(unit_reset(id, 1, &r), EIO);
+	want_explained(id, 1);
+	/* One that broke no rule has none, nor the last one's. */
+	r.vrs_crs[VCPU_REGS_CR8] = 16;
+	ck_assert_int_eq(unit_reset(id, 1, &r), EIO);
+	read_view(VMM_VIEW_explain, put);
+	ck_assert_uint_eq(nlines, 0);
+	unit_real(&r);
+	ck_assert_int_eq(unit_reset(id, 1, &r), EIO);
 	refuse = false;
 	ck_assert_int_eq(unit_reset(id, 1, &r), 0);
 	read_view(VMM_VIEW_explain, put);

@@ -91,7 +91,6 @@ attach_fails(const char *why)
 	ck_assert_msg(fake_log_has(why), "log: %s", fake_log());
 	ck_assert_int_eq(vmm_open(&f), ENODEV);
 	vmm_suspend();
-	vmm_resume();
 	vmm_detach();
 }
 
@@ -760,9 +759,10 @@ START_TEST(f4_info_live_only)
 END_TEST
 
 static void
-count(struct vm *vm, void *arg)
+count(struct vcpu *v, vmm_put *put, void *arg)
 {
-	(void)vm;
+	(void)v;
+	ck_assert(put == NULL);
 	(*(unsigned int *)arg)++;
 }
 
@@ -770,12 +770,12 @@ START_TEST(visit_all)
 {
 	unsigned int n = 0;
 
-	vmm_visit(count, &n);
+	vmm_visit(count, NULL, &n);
 	ck_assert_uint_eq(n, 0);
 	(void)unit_create(MIB, 1);
-	(void)unit_create(MIB, 1);
-	vmm_visit(count, &n);
-	ck_assert_uint_eq(n, 2);
+	(void)unit_create(MIB, 2);
+	vmm_visit(count, NULL, &n);
+	ck_assert_uint_eq(n, 3);
 }
 END_TEST
 
@@ -931,6 +931,37 @@ START_TEST(term_meanwhile)
 }
 END_TEST
 
+static void
+put_nothing(void *arg, const char *name, const char *text, uint64_t value)
+{
+	(void)name;
+	(void)text;
+	(void)value;
+	ck_assert_ptr_null(arg);
+}
+
+/* Every view against a TERM of its VM at each of its locks. */
+START_TEST(view_term_meanwhile)
+{
+	uint64_t pages = fake_kernel_pages();
+	int n;
+
+	for (n = 1; n < 20; n++) {
+		race_id = unit_real_vm();
+		race_left = n;
+		fake_lock_hook = race_term;
+		vmm_view((unsigned int)_i, put_nothing, NULL);
+		if (fake_lock_hook != NULL)
+			break;
+		ck_assert_uint_eq(fake_charged(), 0);
+		ck_assert_uint_eq(fake_kernel_pages(), pages);
+	}
+	ck_assert_int_gt(n, 2);		/* the list, before and after */
+	ck_assert_int_lt(n, 20);
+	fake_lock_hook = NULL;
+}
+END_TEST
+
 /* A CREATE that fails to copy out, whose VM somebody ended already. */
 START_TEST(create_copyout_term)
 {
@@ -1083,7 +1114,6 @@ START_TEST(suspend_ends_all)
 	vmm_suspend();
 	ck_assert_int_eq(unit_term(id), ENOENT);
 	fake_cpu_check_clean();
-	vmm_resume();
 	ck_assert_uint_eq(unit_create(MIB, 1), id + 1);
 }
 END_TEST
@@ -1095,13 +1125,11 @@ START_TEST(suspend_log)
 
 	fake_log_clear();
 	vmm_suspend();
-	vmm_resume();
 	ck_assert_str_eq(fake_log(), "");
 	(void)unit_create(MIB, 1);
 	(void)unit_create(MIB, 2);
 	vmm_suspend();
 	ck_assert_str_eq(fake_log(), line);
-	vmm_resume();
 	vmm_suspend();
 	ck_assert_str_eq(fake_log(), line);
 	ck_assert_int_eq(unit_term(unit_create(MIB, 1)), 0);
@@ -1285,6 +1313,7 @@ unit_suite(void)
 	tcase_add_test(tc, f15_vmparams_efault);
 	tcase_add_test(tc, f15_vmparams_readonly);
 	tcase_add_loop_test(tc, term_meanwhile, 0, NREQUESTS);
+	tcase_add_loop_test(tc, view_term_meanwhile, 0, VMM_NVIEWS);
 	tcase_add_test(tc, create_copyout_term);
 	tcase_add_test(tc, info_create_meanwhile);
 	tcase_add_test(life, term_twice);

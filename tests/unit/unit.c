@@ -445,12 +445,13 @@ struct find {
 };
 
 static void
-match(struct vm *vm, void *arg)
+match(struct vcpu *v, vmm_put *put, void *arg)
 {
 	struct find *f = arg;
 
-	if (vm->id == f->id)
-		f->vm = vm;
+	(void)put;
+	if (v->vm->id == f->id)
+		f->vm = v->vm;
 }
 
 struct vm *
@@ -458,7 +459,7 @@ unit_vm(uint32_t id)
 {
 	struct find f = { id, NULL };
 
-	vmm_visit(match, &f);
+	vmm_visit(match, NULL, &f);
 	ck_assert_ptr_nonnull(f.vm);
 	return (f.vm);
 }

@@ -452,9 +452,3 @@ host_mutex_unlock(struct host_mutex *m)
 {
 	mutex_unlock(mutex_of(m));
 }
-
-void
-host_mutex_assert(struct host_mutex *m)
-{
-	lockdep_assert_held(mutex_of(m));
-}

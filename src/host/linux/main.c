@@ -108,13 +108,6 @@ sleep_suspend(struct device *dev)
 	return (0);
 }
 
-static int
-sleep_resume(struct device *dev)
-{
-	vmm_resume();
-	return (0);
-}
-
 /* Threads in RUN are not frozen here; each leaves at its next exit. */
 static void
 sleep_shutdown(struct platform_device *dev)
@@ -124,7 +117,7 @@ sleep_shutdown(struct platform_device *dev)
 	msleep(100);
 }
 
-static DEFINE_SIMPLE_DEV_PM_OPS(sleep_ops, sleep_suspend, sleep_resume);
+static DEFINE_SIMPLE_DEV_PM_OPS(sleep_ops, sleep_suspend, NULL);
 
 static struct platform_driver sleep_driver = {
 	.shutdown	= sleep_shutdown,

@@ -116,12 +116,14 @@ host_page_alloc(unsigned int order)
 	return (memset(va_of(pfn * PAGE_SIZE), 0, PAGE_SIZE << order));
 }
 
-/* Panics if that was not allocated in one piece. */
+/* Panics if that was not allocated in one piece. NULL is nothing. */
 void
 host_page_free(void *va, unsigned int order)
 {
 	uint64_t pfn = pa_of(va) / PAGE_SIZE;
 
+	if (va == NULL)
+		return;
 	if (pfn >= npages || pages[pfn].state != PG_USED ||
 	    pages[pfn].order != order)
 		panic("free of page %#lx: not allocated like that", pfn);
@@ -162,8 +164,7 @@ host_alloc(size_t size)
 void
 host_free(void *va)
 {
-	if (va != NULL)
-		host_page_free(va, pages[pa_of(va) / PAGE_SIZE].order);
+	host_page_free(va, va == NULL ? 0 : pages[pa_of(va) / PAGE_SIZE].order);
 }
 
 /* The direct map has all memory. */

@@ -239,6 +239,14 @@ host_mutex_destroy(struct host_mutex *m)
 		panic("mutex %s destroyed in use", m->name);
 }
 
+/* Panics unless the caller holds it. */
+static void
+mutex_assert(struct host_mutex *m)
+{
+	if (m->owner != cur)
+		panic("mutex %s not held", m->name);
+}
+
 /* Sleeps until the holder hands over; a signal does not end that. */
 void
 host_mutex_lock(struct host_mutex *m)
@@ -252,7 +260,7 @@ host_mutex_lock(struct host_mutex *m)
 	m->waiters++;
 	sleep_on(m, 0, false);
 	m->waiters--;
-	host_mutex_assert(m);
+	mutex_assert(m);
 }
 
 /* Hands over to the waiter whose turn is next. */
@@ -261,7 +269,7 @@ host_mutex_unlock(struct host_mutex *m)
 {
 	struct thread *t;
 
-	host_mutex_assert(m);
+	mutex_assert(m);
 	m->owner = NULL;
 	if (m->waiters == 0)
 		return;
@@ -271,14 +279,6 @@ host_mutex_unlock(struct host_mutex *m)
 			t->state = T_READY;
 			return;
 		}
-}
-
-/* Panics unless the caller holds it. */
-void
-host_mutex_assert(struct host_mutex *m)
-{
-	if (m->owner != cur)
-		panic("mutex %s not held", m->name);
 }
 
 /* After a tick. */

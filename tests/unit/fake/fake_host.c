@@ -223,7 +223,8 @@ host_mutex_unlock(struct host_mutex *m)
 	unsigned int i;
 
 	fake_assert_context("host_mutex_unlock", true, false, false);
-	host_mutex_assert(m);
+	if (__atomic_load_n(&m->owner, __ATOMIC_SEQ_CST) != t)
+		fake_die("lock %s not held by the caller", m->name);
 	for (i = 0; t->held[i] != m; i++)
 		;
 	t->nheld--;
@@ -231,15 +232,6 @@ host_mutex_unlock(struct host_mutex *m)
 		t->held[i] = t->held[i + 1];
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&m->mutex);
-}
-
-void
-host_mutex_assert(struct host_mutex *m)
-{
-	if (m->magic != MUTEX_LIVE)
-		fake_die("assertion on a mutex that is not initialised");
-	if (__atomic_load_n(&m->owner, __ATOMIC_SEQ_CST) != fake_self())
-		fake_die("lock %s not held by the caller", m->name);
 }
 
 /* --- CPUs --- */

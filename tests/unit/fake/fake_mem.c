@@ -191,6 +191,8 @@ host_page_free(void *p, unsigned int order)
 	uint64_t i, n;
 
 	fake_assert_context("host_page_free", true, false, false);
+	if (p == NULL)
+		return;
 	if ((uint8_t *)p < phys || (uint8_t *)p >= phys + FAKE_PA_SIZE)
 		fake_die("host_page_free of no page");
 	pthread_mutex_lock(&lock);
