@@ -202,6 +202,12 @@ machine_ack(struct mon *m)
 	return ((uint8_t)i8259_ack(&m->machine->pic));
 }
 
+bool
+machine_put(struct mon *m, uint8_t byte)
+{
+	return (console_put(&m->machine->console, byte));
+}
+
 void
 machine_work(struct mon *m)
 {
@@ -226,6 +232,7 @@ image_read(struct image *im, const char *path)
 {
 	FILE *f = fopen(path, "r");
 	size_t room = 0, n;
+	int error = 0;
 	uint8_t *p;
 
 	if (f == NULL)
@@ -236,18 +243,19 @@ image_read(struct image *im, const char *path)
 			p = room > IMAGE_MAX ? NULL : realloc(im->p, room);
 			if (p == NULL) {
 				fclose(f);
-				return (ctl_error(CTL_FAIL, "%s: too large",
-				    path));
+				return (ctl_error(CTL_FAIL, "%s: larger than "
+				    "%lu MiB", path, IMAGE_MAX / CLIENT_MIB));
 			}
 			im->p = p;
 		}
 		n = fread(im->p + im->len, 1, room - im->len, f);
 		im->len += n;
 	} while (n > 0);
-	n = (size_t)ferror(f);
+	if (ferror(f))
+		error = errno;
 	fclose(f);
-	return (n == 0 ? CTL_OK : ctl_error(CTL_FAIL, "%s: cannot be read",
-	    path));
+	return (error == 0 ? CTL_OK : ctl_error(CTL_FAIL, "%s: %s", path,
+	    strerror(error)));
 }
 
 /* Our own guests start on every VCPU, see guests/guest.h. */
@@ -303,8 +311,8 @@ machine_boot(struct mon *m)
 		return (boot_image(m));
 	if (client_load(&m->cpu[0].v, h->kernel.p, h->kernel.len, NULL,
 	    &mode) != 0)
-		return (ctl_error(CTL_FAIL, "%s: not a guest that fits",
-		    m->config->kernel));
+		return (ctl_error(CTL_FAIL, "%s: a guest of %zu bytes, which "
+		    "are too many", m->config->kernel, h->kernel.len));
 	return (boot_guest(m, mode));
 }
 

@@ -33,11 +33,12 @@ static const char usage[] =
     "  shell                            a prompt for the commands below\n"
     "  exec    CMD [; CMD]...           those commands, to the first error\n"
     "\n"
-    "  start   -b KERNEL [OPTION]... NAME  a VM with virtual hardware\n"
-    "  status  [NAME]                   what runs\n"
-    "  stop    [-f] NAME, or -a         ends it\n"
-    "  pause   NAME, unpause NAME       stands still, goes on\n"
-    "  console NAME                     its serial line; ~. leaves\n"
+    "  start   -b KERNEL [OPTION ...] NAME  a VM with virtual hardware\n"
+    "  status  [NAME|ID]                what runs\n"
+    "  stop    [-f] NAME|ID|-a          ends it, or all\n"
+    "  pause   NAME|ID                  it stands still\n"
+    "  unpause NAME|ID                  and goes on\n"
+    "  console NAME|ID                  its serial line; ~. leaves\n"
     "  create  DISK SIZE                a raw disk, sparse\n"
     "\n";
 
@@ -70,10 +71,12 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 0; i < (int)(sizeof(programs) / sizeof(programs[0])); i++)
 		if (strcmp(argv[1], programs[i].name) == 0)
-			return (programs[i].main(argc - 1, argv + 1));
+			break;
 	if (strcmp(argv[1], "help") == 0 && argc == 2)
 		fputs(usage, stdout);
-	if (strcmp(argv[1], "shell") == 0) {
+	if (i < (int)(sizeof(programs) / sizeof(programs[0])))
+		status = programs[i].main(argc - 1, argv + 1);
+	else if (strcmp(argv[1], "shell") == 0) {
 		if (argc > 2)
 			return (ctl_error(CTL_USAGE,
 			    "shell: takes no argument, not `%s'", argv[2]));
