@@ -81,18 +81,20 @@ terminal_raw(int fd)
 	tcsetattr(fd, TCSANOW, &t);
 }
 
-ssize_t
+size_t
 escape_filter(struct escape *e, uint8_t *buf, size_t n)
 {
 	uint8_t in[ESCAPE_MAX];
 	size_t i, done = 0;
 
 	if (e->off || n > sizeof(in))
-		return ((ssize_t)n);
+		return (n);
 	memcpy(in, buf, n);
 	for (i = 0; i < n; i++) {
-		if (e->at == ESCAPE_TILDE && in[i] == '.')
-			return (-1);
+		if (e->at == ESCAPE_TILDE && in[i] == '.') {
+			e->left = true;
+			break;
+		}
 		if (e->at == ESCAPE_LINE && in[i] == '~') {
 			e->at = ESCAPE_TILDE;
 			continue;
@@ -104,7 +106,7 @@ escape_filter(struct escape *e, uint8_t *buf, size_t n)
 		e->at = in[i] == '\r' || in[i] == '\n' ? ESCAPE_LINE :
 		    ESCAPE_TEXT;
 	}
-	return ((ssize_t)done);
+	return (done);
 }
 
 static bool
@@ -132,24 +134,23 @@ struct typed {
 /*
  * Read what was typed. A person's is read even if the VM takes no more, or
  * `~.' would not be heard, and is lost if there is too much of it.
- * Returns: 1, 0: the input has ended; -1: `~.'.
+ * Returns: false: the input has ended.
  */
-static int
+static bool
 type(struct typed *t)
 {
 	uint8_t buf[ESCAPE_MAX + 1];
-	ssize_t n = read(STDIN_FILENO, buf, ESCAPE_MAX);
+	ssize_t r = read(STDIN_FILENO, buf, ESCAPE_MAX);
+	size_t n;
 
-	if (n <= 0)
-		return (n < 0 && errno == EINTR);
-	n = escape_filter(&t->escape, buf, (size_t)n);
-	if (n < 0)
-		return (-1);
-	if (t->n + (size_t)n <= sizeof(t->buf)) {
-		memcpy(t->buf + t->n, buf, (size_t)n);
-		t->n += (size_t)n;
+	if (r <= 0)
+		return (r < 0 && errno == EINTR);
+	n = escape_filter(&t->escape, buf, (size_t)r);
+	if (t->n + n <= sizeof(t->buf)) {
+		memcpy(t->buf + t->n, buf, n);
+		t->n += n;
 	}
-	return (1);
+	return (true);
 }
 
 /* Send what the VM takes now. False: it has hung up. */
@@ -184,14 +185,14 @@ int
 console_client(int sock)
 {
 	bool person = isatty(STDIN_FILENO);
-	struct typed t = { .escape = { ESCAPE_LINE, !person } };
+	struct typed t = { .escape = { .at = ESCAPE_LINE, .off = !person } };
 	struct pollfd p[2] = { { .fd = sock }, { .events = POLLIN } };
-	int input = 1;
+	bool input = true;
 
 	terminal_raw(STDIN_FILENO);
-	for (;;) {
+	while (!t.escape.left) {
 		p[0].events = t.n > 0 ? POLLIN | POLLOUT : POLLIN;
-		p[1].fd = input == 1 && (person || t.n == 0) ?
+		p[1].fd = input && (person || t.n == 0) ?
 		    STDIN_FILENO : -1;
 		p[1].revents = 0;
 		if (poll(p, 2, -1) < 0) {
@@ -204,13 +205,11 @@ console_client(int sock)
 		if (p[1].revents != 0)
 			input = type(&t);
 		/* Who hung up may have said something before. */
-		if (input < 0 || !type_on(&t, sock))
+		if (!type_on(&t, sock))
 			t.n = 0;
-		if (input < 0)
-			break;
 	}
 	terminal_restore();
-	return (input < 0);
+	return (t.escape.left);
 }
 
 /*
@@ -344,12 +343,11 @@ reader_main(void *arg)
 		pthread_mutex_lock(c->lock);
 		if (n <= 0 || u != c->user)
 			break;
-		n = escape_filter(&u->escape, buf, (size_t)n);
-		if (n < 0) {
+		give_all(u, buf, escape_filter(&u->escape, buf, (size_t)n));
+		if (u->escape.left) {
 			c->left(c->arg);
 			break;
 		}
-		give_all(u, buf, (size_t)n);
 	}
 	if (u->in <= STDERR_FILENO) {	/* output goes on without input */
 		pthread_mutex_unlock(c->lock);
@@ -375,7 +373,7 @@ console_attach(struct console *c, int in, int out, bool person)
 	if (u == NULL)
 		return (ENOMEM);
 	*u = (struct console_user){ .console = c, .in = in, .out = out,
-	    .escape = { ESCAPE_LINE, !person } };
+	    .escape = { .at = ESCAPE_LINE, .off = !person } };
 	pthread_mutex_lock(c->lock);
 	error = pthread_create(&reader, NULL, reader_main, u);
 	if (error == 0) {

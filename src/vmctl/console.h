@@ -20,6 +20,7 @@
 struct escape {
 	enum { ESCAPE_TEXT, ESCAPE_LINE, ESCAPE_TILDE } at;
 	bool	off;			/* not a person's terminal */
+	bool	left;			/* `~.' was typed */
 };
 
 /* Who is attached: a socket, or this process's terminal. */
@@ -66,13 +67,14 @@ void	console_room(struct console *);
 void	console_finish(struct console *);
 
 /*
- * filter: what of the `n` bytes typed, at most ESCAPE_MAX, is for the guest,
- *	in place, with room for one more; -1: `~.'.
+ * filter: how many of the `n` bytes typed, at most ESCAPE_MAX, are for the
+ *	guest, in place, where there is room for one more. What is behind `~.'
+ *	is for nobody.
  * raw: the terminal on `fd`, if it is one, passes everything on; it comes
  *	back at exit(), and before a signal that ends the process.
  * client: terminal to socket and back, until `~.' (1) or the VM hangs up (0).
  */
-ssize_t	escape_filter(struct escape *, uint8_t *, size_t);
+size_t	escape_filter(struct escape *, uint8_t *, size_t);
 void	terminal_raw(int fd);
 void	terminal_restore(void);
 int	console_client(int sock);

@@ -307,7 +307,8 @@ machine_boot(struct mon *m)
 	int mode;
 
 	devices_init(m);
-	if (load_kind(&kernel) != LOAD_GUEST)
+	m->ours = load_kind(&kernel) == LOAD_GUEST;
+	if (!m->ours)
 		return (boot_image(m));
 	if (client_load(&m->cpu[0].v, h->kernel.p, h->kernel.len, NULL,
 	    &mode) != 0)

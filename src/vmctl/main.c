@@ -94,7 +94,7 @@ main(int argc, char **argv)
 	} else
 		status = ctl_exec(&ctl, argc - 1, argv + 1);
 	ctl_close(&ctl);
-	if (fflush(stdout) != 0)
+	if (fflush(stdout) != 0 || ferror(stdout))
 		status = ctl_error(CTL_FAIL, "standard output: cannot write");
 	return (status);
 }

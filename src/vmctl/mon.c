@@ -254,7 +254,7 @@ cpu_end(struct mon_cpu *c, enum mon_end end)
 static bool
 guest_port(struct mon_cpu *c, const struct io *io)
 {
-	if (io->in || io->size != 4 || io->port < GUEST_VALUE ||
+	if (!c->mon->ours || io->in || io->size != 4 || io->port < GUEST_VALUE ||
 	    io->port > GUEST_FAIL)
 		return (false);
 	if (io->port == GUEST_VALUE)

@@ -91,6 +91,7 @@ struct mon {
 	struct timers	 timers;
 	bool		 busy;		/* the device thread has work */
 	bool		 irq;		/* the PIC's output, to VCPU 0 */
+	bool		 ours;		/* the guest is one of guests/ */
 	struct machine	*machine;
 	unsigned int	 ncpus;
 	struct mon_cpu	 cpu[VMM_MAX_VCPUS_PER_VM];
