@@ -21,7 +21,6 @@
 #define IRQ_PIT		0
 #define IRQ_COM1	4
 #define IRQ_RTC		8
-#define IMAGE_MAX	(1UL << 30)
 
 static const uint8_t pci_irq[4] = { 5, 9, 10, 11 };
 
@@ -228,7 +227,7 @@ machine_work(struct mon *m)
  */
 
 static int
-image_read(struct image *im, const char *path)
+image_read(struct image *im, const char *path, uint64_t max)
 {
 	FILE *f = fopen(path, "r");
 	size_t room = 0, n;
@@ -240,11 +239,11 @@ image_read(struct image *im, const char *path)
 	do {
 		if (im->len == room) {
 			room = room == 0 ? 1 << 20 : room * 2;
-			p = room > IMAGE_MAX ? NULL : realloc(im->p, room);
+			p = im->len >= max ? NULL : realloc(im->p, room);
 			if (p == NULL) {
 				fclose(f);
 				return (ctl_error(CTL_FAIL, "%s: larger than "
-				    "%lu MiB", path, IMAGE_MAX / CLIENT_MIB));
+				    "the memory of the VM; -m more", path));
 			}
 			im->p = p;
 		}
@@ -327,8 +326,9 @@ machine_create(struct mon *m)
 	m->machine = h;
 	if (h == NULL)
 		return (ctl_error(CTL_FAIL, "no memory"));
-	if (image_read(&h->kernel, c->kernel) != CTL_OK ||
-	    (c->initrd != NULL && image_read(&h->initrd, c->initrd) != CTL_OK))
+	if (image_read(&h->kernel, c->kernel, c->memory) != CTL_OK ||
+	    (c->initrd != NULL &&
+	    image_read(&h->initrd, c->initrd, c->memory) != CTL_OK))
 		return (CTL_FAIL);
 	for (i = 0; i < c->ndisks; i++) {
 		if (disk_open(&h->disk[i], m, c->disk[i]) != CTL_OK)

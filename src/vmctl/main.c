@@ -29,17 +29,17 @@ ctl_error(int status, const char *fmt, ...)
 /* What owns a whole command line; the other commands are in the table. */
 static const char usage[] =
     "usage: vmctl COMMAND [ARGUMENT...]\n\n"
-    "  tour    [-n NONCE]               each ioctl once, with a guest\n"
-    "  shell                            a prompt for the commands below\n"
-    "  exec    CMD [; CMD]...           those commands, to the first error\n"
+    "  tour     [-n NONCE]            each ioctl once, with a guest\n"
+    "  shell                          a prompt for the commands below\n"
+    "  exec     CMD [; CMD]...        those commands, to the first error\n"
     "\n"
-    "  start   -b KERNEL [OPTION ...] NAME  a VM with virtual hardware\n"
-    "  status  [NAME|ID]                what runs\n"
-    "  stop    [-f] NAME|ID|-a          ends it, or all\n"
-    "  pause   NAME|ID                  it stands still\n"
-    "  unpause NAME|ID                  and goes on\n"
-    "  console NAME|ID                  its serial line; ~. leaves\n"
-    "  create  DISK SIZE                a raw disk, sparse\n"
+    "  start    -b KERNEL [OPTION...] NAME  a VM with virtual hardware\n"
+    "  status   [NAME|ID]             what runs\n"
+    "  stop     [-f] NAME|ID|-a       ends it, or all\n"
+    "  pause    NAME|ID               it stands still\n"
+    "  unpause  NAME|ID               and goes on\n"
+    "  console  NAME|ID               its serial line; ~. leaves\n"
+    "  create   DISK SIZE             a raw disk, sparse\n"
     "\n";
 
 /* The monitor's. The others are for a shell, where create makes a VM. */

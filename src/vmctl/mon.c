@@ -254,8 +254,8 @@ cpu_end(struct mon_cpu *c, enum mon_end end)
 static bool
 guest_port(struct mon_cpu *c, const struct io *io)
 {
-	if (!c->mon->ours || io->in || io->size != 4 || io->port < GUEST_VALUE ||
-	    io->port > GUEST_FAIL)
+	if (!c->mon->ours || io->in || io->size != 4 ||
+	    io->port < GUEST_VALUE || io->port > GUEST_FAIL)
 		return (false);
 	if (io->port == GUEST_VALUE)
 		cpu_say(c, "vcpu %u: value %#x\r\n", c->v.vcpu, io->data);
