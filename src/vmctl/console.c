@@ -256,6 +256,7 @@ detach(struct console *c, const char *why)
 static void
 write_some(struct console *c, struct console_user *u)
 {
+	uint64_t at = c->tail;
 	uint8_t buf[1024];
 	size_t n;
 	bool ok;
@@ -268,10 +269,10 @@ write_some(struct console *c, struct console_user *u)
 	pthread_mutex_lock(c->lock);
 	u->writing = false;
 	pthread_cond_broadcast(&c->room);
-	if (u != c->user)
-		return;			/* the next one gets it again */
-	c->tail += n;
-	if (!ok)
+	/* What failed is the next one's. Output may have gone on meanwhile. */
+	if (ok && c->tail < at + n)
+		c->tail = at + n;
+	if (!ok && u == c->user)
 		detach(c, "");
 }
 

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmctl.h"
 
@@ -15,14 +16,17 @@
 int
 ctl_error(int status, const char *fmt, ...)
 {
+	char line[4096 + 512] = "vmctl: ";	/* a path, what is wrong */
+	size_t n = strlen(line);
 	va_list ap;
 
 	fflush(stdout);
-	fprintf(stderr, "vmctl: ");
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	strcat(line, "\n");
+	/* In one piece: a VM's process may have something to tell as well. */
+	(void)!write(STDERR_FILENO, line, strlen(line));
 	return (status);
 }
 

@@ -712,8 +712,9 @@ SECTIONS = {
         echo "- the VM, and its console is here"
         (vmctl start -c $M -b $(g spin) it </dev/null; echo "-c = $?") 2>&1 &
         sleep 1; kill -9 $(pid it); wait %
+        echo "- by force"
         (vmctl start -c $M -b $(g spin) it </dev/null; echo "-c = $?") 2>&1 &
-        sleep 1; t vmctl stop -f it; wait %
+        sleep 1; vmctl stop -f it; wait %
         echo "- by TERM"
         vmctl start $M -s 2 -b $(g spin) it; p=$(pid it)
         vmctl term $(id it); gone $p; cat /run/vmm/it.log
