@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -34,6 +35,28 @@ terminal_restore(void)
 	terminal_fd = -1;
 }
 
+static void
+terminal_signal(int sig)
+{
+	terminal_restore();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+/* For those that nobody has other plans for. */
+static void
+terminal_catch(void)
+{
+	static const int sigs[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM };
+	struct sigaction sa;
+	size_t i;
+
+	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		if (sigaction(sigs[i], NULL, &sa) == 0 &&
+		    sa.sa_handler == SIG_DFL)
+			signal(sigs[i], terminal_signal);
+}
+
 void
 terminal_raw(int fd)
 {
@@ -44,8 +67,10 @@ terminal_raw(int fd)
 		return;
 	terminal_saved = t;
 	terminal_fd = fd;
-	if (!once)
+	if (!once) {
 		atexit(terminal_restore);
+		terminal_catch();
+	}
 	once = true;
 	t.c_iflag &= ~(tcflag_t)(BRKINT | ICRNL | INLCR | IGNCR | ISTRIP |
 	    IXON);
@@ -56,18 +81,20 @@ terminal_raw(int fd)
 	tcsetattr(fd, TCSANOW, &t);
 }
 
-ssize_t
+size_t
 escape_filter(struct escape *e, uint8_t *buf, size_t n)
 {
-	uint8_t in[256];
+	uint8_t in[ESCAPE_MAX];
 	size_t i, done = 0;
 
-	if (e->off || n > sizeof(in) - 1)
-		return ((ssize_t)n);
+	if (e->off || n > sizeof(in))
+		return (n);
 	memcpy(in, buf, n);
 	for (i = 0; i < n; i++) {
-		if (e->at == ESCAPE_TILDE && in[i] == '.')
-			return (-1);
+		if (e->at == ESCAPE_TILDE && in[i] == '.') {
+			e->left = true;
+			break;
+		}
 		if (e->at == ESCAPE_LINE && in[i] == '~') {
 			e->at = ESCAPE_TILDE;
 			continue;
@@ -79,7 +106,7 @@ escape_filter(struct escape *e, uint8_t *buf, size_t n)
 		e->at = in[i] == '\r' || in[i] == '\n' ? ESCAPE_LINE :
 		    ESCAPE_TEXT;
 	}
-	return ((ssize_t)done);
+	return (done);
 }
 
 static bool
@@ -97,49 +124,92 @@ write_all(int fd, const uint8_t *p, size_t n)
 	return (true);
 }
 
-/* One direction of console_client(). Returns: false: it has ended. */
+/* What was typed and is on its way. */
+struct typed {
+	struct escape	escape;
+	size_t		n;
+	uint8_t		buf[4 * ESCAPE_MAX];
+};
+
+/*
+ * Read what was typed. A person's is read even if the VM takes no more, or
+ * `~.' would not be heard, and is lost if there is too much of it.
+ * Returns: false: the input has ended.
+ */
 static bool
-relay(int from, int to, struct escape *e, int *left)
+type(struct typed *t)
 {
-	uint8_t buf[256];
-	ssize_t n = read(from, buf, e != NULL ? sizeof(buf) / 2 : sizeof(buf));
+	uint8_t buf[ESCAPE_MAX + 1];
+	ssize_t r = read(STDIN_FILENO, buf, ESCAPE_MAX);
+	size_t n;
+
+	if (r <= 0)
+		return (r < 0 && errno == EINTR);
+	n = escape_filter(&t->escape, buf, (size_t)r);
+	if (t->n + n <= sizeof(t->buf)) {
+		memcpy(t->buf + t->n, buf, n);
+		t->n += n;
+	}
+	return (true);
+}
+
+/* Send what the VM takes now. False: it has hung up. */
+static bool
+type_on(struct typed *t, int sock)
+{
+	ssize_t n;
+
+	if (t->n == 0)
+		return (true);
+	n = send(sock, t->buf, t->n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		return (errno == EAGAIN || errno == EINTR);
+	t->n -= (size_t)n;
+	memmove(t->buf, t->buf + n, t->n);
+	return (true);
+}
+
+/* Show what the VM said. False: it has hung up, or nobody reads it here. */
+static bool
+show(int sock)
+{
+	uint8_t buf[4096];
+	ssize_t n = read(sock, buf, sizeof(buf));
 
 	if (n < 0 && errno == EINTR)
 		return (true);
-	if (n > 0 && e != NULL) {
-		n = escape_filter(e, buf, (size_t)n);
-		if (n < 0)
-			*left = 1;
-		else if (n == 0)
-			return (true);
-	}
-	return (n > 0 && write_all(to, buf, (size_t)n));
+	return (n > 0 && write_all(STDOUT_FILENO, buf, (size_t)n));
 }
 
 int
 console_client(int sock)
 {
-	struct pollfd p[2] = {
-		{ .fd = sock, .events = POLLIN },
-		{ .fd = STDIN_FILENO, .events = POLLIN },
-	};
-	struct escape e = { .at = ESCAPE_LINE, .off = !isatty(STDIN_FILENO) };
-	int left = 0;
+	bool person = isatty(STDIN_FILENO);
+	struct typed t = { .escape = { .at = ESCAPE_LINE, .off = !person } };
+	struct pollfd p[2] = { { .fd = sock }, { .events = POLLIN } };
+	bool input = true;
 
 	terminal_raw(STDIN_FILENO);
-	while (left == 0) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+	while (!t.escape.left) {
+		p[0].events = t.n > 0 ? POLLIN | POLLOUT : POLLIN;
+		p[1].fd = input && (person || t.n == 0) ?
+		    STDIN_FILENO : -1;
+		p[1].revents = 0;
+		if (poll(p, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
 			break;
-		if (p[0].revents != 0 &&
-		    !relay(sock, STDOUT_FILENO, NULL, &left))
+		}
+		if (p[0].revents & ~POLLOUT && !show(sock))
 			break;
-		/* Input may end before the VM does. */
-		if (p[1].revents != 0 &&
-		    !relay(STDIN_FILENO, sock, &e, &left))
-			p[1].fd = -1;
+		if (p[1].revents != 0)
+			input = type(&t);
+		/* Who hung up may have said something before. */
+		if (!type_on(&t, sock))
+			t.n = 0;
 	}
 	terminal_restore();
-	return (left);
+	return (t.escape.left);
 }
 
 /*
@@ -150,14 +220,14 @@ bool
 console_put(struct console *c, uint8_t byte)
 {
 	if (c->head - c->tail == CONSOLE_KEPT) {
-		if (c->out >= 0) {
+		if (c->user != NULL) {
 			c->blocked = true;
 			return (false);
 		}
 		c->tail++;
 	}
 	c->ring[c->head++ % CONSOLE_KEPT] = byte;
-	if (c->out >= 0)
+	if (c->user != NULL)
 		pthread_cond_signal(&c->more);
 	return (true);
 }
@@ -168,53 +238,65 @@ console_room(struct console *c)
 	pthread_cond_broadcast(&c->room);
 }
 
-/* Whoever is attached is not any more; its reader closes the socket. */
+/* Whoever is attached is not any more; the user's reader frees it. */
 static void
-detach(struct console *c)
+detach(struct console *c, const char *why)
 {
-	if (c->in > STDERR_FILENO)
-		shutdown(c->in, SHUT_RDWR);
-	c->in = c->out = -1;
-	c->users++;
+	struct console_user *u = c->user;
+
+	c->user = NULL;
 	pthread_cond_broadcast(&c->room);
+	if (u == NULL || u->in <= STDERR_FILENO)
+		return;
+	(void)!send(u->out, why, strlen(why), MSG_DONTWAIT | MSG_NOSIGNAL);
+	shutdown(u->in, SHUT_RDWR);
+}
+
+/* Write some of what there is, without the lock. */
+static void
+write_some(struct console *c, struct console_user *u)
+{
+	uint64_t at = c->tail;
+	uint8_t buf[1024];
+	size_t n;
+	bool ok;
+
+	for (n = 0; n < sizeof(buf) && c->tail + n < c->head; n++)
+		buf[n] = c->ring[(c->tail + n) % CONSOLE_KEPT];
+	u->writing = true;
+	pthread_mutex_unlock(c->lock);
+	ok = write_all(u->out, buf, n);
+	pthread_mutex_lock(c->lock);
+	u->writing = false;
+	pthread_cond_broadcast(&c->room);
+	/* What failed is the next one's. Output may have gone on meanwhile. */
+	if (ok && c->tail < at + n)
+		c->tail = at + n;
+	if (!ok && u == c->user)
+		detach(c, "");
 }
 
 static void *
 writer_main(void *arg)
 {
 	struct console *c = arg;
-	uint8_t buf[1024];
-	unsigned int user;
-	size_t n;
-	bool ok;
-	int fd;
 
 	pthread_mutex_lock(c->lock);
 	for (;;) {
-		while ((c->head == c->tail || c->out < 0) && !c->end)
+		if (c->head != c->tail && c->user != NULL)
+			write_some(c, c->user);
+		else if (!c->end)
 			pthread_cond_wait(&c->more, c->lock);
-		if (c->head == c->tail || c->out < 0)
+		else
 			break;
-		for (n = 0; n < sizeof(buf) && c->tail + n < c->head; n++)
-			buf[n] = c->ring[(c->tail + n) % CONSOLE_KEPT];
-		user = c->users;
-		fd = c->out;
-		c->writing = true;
-		pthread_mutex_unlock(c->lock);
-		ok = write_all(fd, buf, n);
-		pthread_mutex_lock(c->lock);
-		c->writing = false;
-		pthread_cond_broadcast(&c->room);
-		if (user == c->users) {
-			c->tail += n;
-			if (!ok)
-				detach(c);
-		}
-		if (c->blocked) {
+		if (c->blocked && (c->user == NULL ||
+		    c->head - c->tail < CONSOLE_KEPT)) {
 			c->blocked = false;
 			c->drained(c->arg);
 		}
 	}
+	c->written = true;
+	pthread_cond_broadcast(&c->room);
 	pthread_mutex_unlock(c->lock);
 	return (NULL);
 }
@@ -222,7 +304,7 @@ writer_main(void *arg)
 int
 console_start(struct console *c)
 {
-	c->in = c->out = -1;
+	c->user = NULL;
 	pthread_cond_init(&c->more, NULL);
 	pthread_cond_init(&c->room, NULL);
 	return (pthread_create(&c->writer, NULL, writer_main, c));
@@ -230,11 +312,12 @@ console_start(struct console *c)
 
 /* Hand over what was typed, as the guest takes it. Lock held. */
 static void
-give_all(struct console *c, unsigned int user, const uint8_t *p, size_t n)
+give_all(struct console_user *u, const uint8_t *p, size_t n)
 {
+	struct console *c = u->console;
 	size_t taken;
 
-	while (n > 0 && user == c->users && !c->end) {
+	while (n > 0 && u == c->user && !c->end) {
 		taken = c->give(c->arg, p, n);
 		p += taken;
 		n -= taken;
@@ -243,64 +326,64 @@ give_all(struct console *c, unsigned int user, const uint8_t *p, size_t n)
 	}
 }
 
+/* What one user types, until the end of it or of the user. */
 static void *
 reader_main(void *arg)
 {
-	struct console *c = arg;
-	unsigned int user;
-	uint8_t buf[128];
+	struct console_user *u = arg;
+	struct console *c = u->console;
+	uint8_t buf[ESCAPE_MAX + 1];
 	ssize_t n;
-	int fd;
 
 	pthread_mutex_lock(c->lock);
-	user = c->users;
-	fd = c->in;
-	while (user == c->users && fd >= 0) {
+	while (u == c->user) {
 		pthread_mutex_unlock(c->lock);
-		n = read(fd, buf, sizeof(buf));
-		if (n < 0 && errno == EINTR)
-			n = 0;
-		else if (n <= 0)
-			n = -2;		/* it has ended; output goes on */
-		else
-			n = escape_filter(&c->escape, buf, (size_t)n);
+		do
+			n = read(u->in, buf, ESCAPE_MAX);
+		while (n < 0 && errno == EINTR);
 		pthread_mutex_lock(c->lock);
-		if (user != c->users || n == -2)
+		if (n <= 0 || u != c->user)
 			break;
-		if (n == -1) {
+		give_all(u, buf, escape_filter(&u->escape, buf, (size_t)n));
+		if (u->escape.left) {
 			c->left(c->arg);
 			break;
 		}
-		give_all(c, user, buf, (size_t)n);
 	}
-	/* A socket that ended has nobody behind it. */
-	if (user == c->users && fd > STDERR_FILENO)
-		detach(c);
-	while (c->writing && fd > STDERR_FILENO)
+	if (u->in <= STDERR_FILENO) {	/* output goes on without input */
+		pthread_mutex_unlock(c->lock);
+		return (NULL);
+	}
+	if (u == c->user)		/* nobody is behind it */
+		detach(c, "");
+	while (u->writing)
 		pthread_cond_wait(&c->room, c->lock);
 	pthread_mutex_unlock(c->lock);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	close(u->in);
+	free(u);
 	return (NULL);
 }
 
 int
 console_attach(struct console *c, int in, int out, bool person)
 {
+	struct console_user *u = calloc(1, sizeof(*u));
 	pthread_t reader;
 	int error;
 
+	if (u == NULL)
+		return (ENOMEM);
+	*u = (struct console_user){ .console = c, .in = in, .out = out,
+	    .escape = { .at = ESCAPE_LINE, .off = !person } };
 	pthread_mutex_lock(c->lock);
-	detach(c);
-	c->in = in;
-	c->out = out;
-	c->escape = (struct escape){ ESCAPE_LINE, !person };
-	error = pthread_create(&reader, NULL, reader_main, c);
-	if (error == 0)
+	error = pthread_create(&reader, NULL, reader_main, u);
+	if (error == 0) {
 		pthread_detach(reader);
-	else
-		detach(c);
-	pthread_cond_signal(&c->more);
+		detach(c, "\r\n[another console took over]\r\n");
+		c->user = u;
+		pthread_cond_signal(&c->more);
+	} else
+		free(u);
 	pthread_mutex_unlock(c->lock);
 	return (error);
 }
@@ -308,10 +391,19 @@ console_attach(struct console *c, int in, int out, bool person)
 void
 console_finish(struct console *c)
 {
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_sec += CONSOLE_PATIENCE;
 	pthread_mutex_lock(c->lock);
 	c->end = true;
 	pthread_cond_signal(&c->more);
 	pthread_cond_broadcast(&c->room);
+	while (!c->written)
+		if (pthread_cond_timedwait(&c->room, c->lock, &ts) != 0) {
+			detach(c, "");
+			break;
+		}
 	pthread_mutex_unlock(c->lock);
 	pthread_join(c->writer, NULL);
 }

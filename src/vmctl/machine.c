@@ -21,7 +21,6 @@
 #define IRQ_PIT		0
 #define IRQ_COM1	4
 #define IRQ_RTC		8
-#define IMAGE_MAX	(1UL << 30)
 
 static const uint8_t pci_irq[4] = { 5, 9, 10, 11 };
 
@@ -202,6 +201,12 @@ machine_ack(struct mon *m)
 	return ((uint8_t)i8259_ack(&m->machine->pic));
 }
 
+bool
+machine_put(struct mon *m, uint8_t byte)
+{
+	return (console_put(&m->machine->console, byte));
+}
+
 void
 machine_work(struct mon *m)
 {
@@ -222,10 +227,11 @@ machine_work(struct mon *m)
  */
 
 static int
-image_read(struct image *im, const char *path)
+image_read(struct image *im, const char *path, uint64_t max)
 {
 	FILE *f = fopen(path, "r");
 	size_t room = 0, n;
+	int error = 0;
 	uint8_t *p;
 
 	if (f == NULL)
@@ -233,21 +239,22 @@ image_read(struct image *im, const char *path)
 	do {
 		if (im->len == room) {
 			room = room == 0 ? 1 << 20 : room * 2;
-			p = room > IMAGE_MAX ? NULL : realloc(im->p, room);
+			p = im->len >= max ? NULL : realloc(im->p, room);
 			if (p == NULL) {
 				fclose(f);
-				return (ctl_error(CTL_FAIL, "%s: too large",
-				    path));
+				return (ctl_error(CTL_FAIL, "%s: larger than "
+				    "the memory of the VM; -m more", path));
 			}
 			im->p = p;
 		}
 		n = fread(im->p + im->len, 1, room - im->len, f);
 		im->len += n;
 	} while (n > 0);
-	n = (size_t)ferror(f);
+	if (ferror(f))
+		error = errno;
 	fclose(f);
-	return (n == 0 ? CTL_OK : ctl_error(CTL_FAIL, "%s: cannot be read",
-	    path));
+	return (error == 0 ? CTL_OK : ctl_error(CTL_FAIL, "%s: %s", path,
+	    strerror(error)));
 }
 
 /* Our own guests start on every VCPU, see guests/guest.h. */
@@ -299,12 +306,13 @@ machine_boot(struct mon *m)
 	int mode;
 
 	devices_init(m);
-	if (load_kind(&kernel) != LOAD_GUEST)
+	m->ours = load_kind(&kernel) == LOAD_GUEST;
+	if (!m->ours)
 		return (boot_image(m));
 	if (client_load(&m->cpu[0].v, h->kernel.p, h->kernel.len, NULL,
 	    &mode) != 0)
-		return (ctl_error(CTL_FAIL, "%s: not a guest that fits",
-		    m->config->kernel));
+		return (ctl_error(CTL_FAIL, "%s: a guest of %zu bytes, which "
+		    "are too many", m->config->kernel, h->kernel.len));
 	return (boot_guest(m, mode));
 }
 
@@ -318,8 +326,9 @@ machine_create(struct mon *m)
 	m->machine = h;
 	if (h == NULL)
 		return (ctl_error(CTL_FAIL, "no memory"));
-	if (image_read(&h->kernel, c->kernel) != CTL_OK ||
-	    (c->initrd != NULL && image_read(&h->initrd, c->initrd) != CTL_OK))
+	if (image_read(&h->kernel, c->kernel, c->memory) != CTL_OK ||
+	    (c->initrd != NULL &&
+	    image_read(&h->initrd, c->initrd, c->memory) != CTL_OK))
 		return (CTL_FAIL);
 	for (i = 0; i < c->ndisks; i++) {
 		if (disk_open(&h->disk[i], m, c->disk[i]) != CTL_OK)

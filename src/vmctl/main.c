@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmctl.h"
 
@@ -15,30 +16,34 @@
 int
 ctl_error(int status, const char *fmt, ...)
 {
+	char line[4096 + 512] = "vmctl: ";	/* a path, what is wrong */
+	size_t n = strlen(line);
 	va_list ap;
 
 	fflush(stdout);
-	fprintf(stderr, "vmctl: ");
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	strcat(line, "\n");
+	/* In one piece: a VM's process may have something to tell as well. */
+	(void)!write(STDERR_FILENO, line, strlen(line));
 	return (status);
 }
 
 /* What owns a whole command line; the other commands are in the table. */
 static const char usage[] =
     "usage: vmctl COMMAND [ARGUMENT...]\n\n"
-    "  tour    [-n NONCE]               each ioctl once, with a guest\n"
-    "  shell                            a prompt for the commands below\n"
-    "  exec    CMD [; CMD]...           those commands, to the first error\n"
+    "  tour     [-n NONCE]            each ioctl once, with a guest\n"
+    "  shell                          a prompt for the commands below\n"
+    "  exec     CMD [; CMD]...        those commands, to the first error\n"
     "\n"
-    "  start   -b KERNEL [OPTION]... NAME  a VM with virtual hardware\n"
-    "  status  [NAME]                   what runs\n"
-    "  stop    [-f] NAME, or -a         ends it\n"
-    "  pause   NAME, unpause NAME       stands still, goes on\n"
-    "  console NAME                     its serial line; ~. leaves\n"
-    "  create  DISK SIZE                a raw disk, sparse\n"
+    "  start    -b KERNEL [OPTION...] NAME  a VM with virtual hardware\n"
+    "  status   [NAME|ID]             what runs\n"
+    "  stop     [-f] NAME|ID|-a       ends it, or all\n"
+    "  pause    NAME|ID               it stands still\n"
+    "  unpause  NAME|ID               and goes on\n"
+    "  console  NAME|ID               its serial line; ~. leaves\n"
+    "  create   DISK SIZE             a raw disk, sparse\n"
     "\n";
 
 /* The monitor's. The others are for a shell, where create makes a VM. */
@@ -70,10 +75,12 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 0; i < (int)(sizeof(programs) / sizeof(programs[0])); i++)
 		if (strcmp(argv[1], programs[i].name) == 0)
-			return (programs[i].main(argc - 1, argv + 1));
+			break;
 	if (strcmp(argv[1], "help") == 0 && argc == 2)
 		fputs(usage, stdout);
-	if (strcmp(argv[1], "shell") == 0) {
+	if (i < (int)(sizeof(programs) / sizeof(programs[0])))
+		status = programs[i].main(argc - 1, argv + 1);
+	else if (strcmp(argv[1], "shell") == 0) {
 		if (argc > 2)
 			return (ctl_error(CTL_USAGE,
 			    "shell: takes no argument, not `%s'", argv[2]));
@@ -91,7 +98,7 @@ main(int argc, char **argv)
 	} else
 		status = ctl_exec(&ctl, argc - 1, argv + 1);
 	ctl_close(&ctl);
-	if (fflush(stdout) != 0)
+	if (fflush(stdout) != 0 || ferror(stdout))
 		status = ctl_error(CTL_FAIL, "standard output: cannot write");
 	return (status);
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,32 @@ cond_init(pthread_cond_t *c)
  * --- What others ask of the VM. ---
  */
 
+/*
+ * The threads of a busy guest take the lock again as soon as they let it go.
+ * Each that gets it while somebody waits here lies down first.
+ */
+void
+mon_lock(struct mon *m)
+{
+	atomic_fetch_add(&m->outsiders, 1);
+	pthread_mutex_lock(&m->lock);
+	if (atomic_fetch_sub(&m->outsiders, 1) == 1)
+		pthread_cond_broadcast(&m->polite);
+}
+
+void
+mon_unlock(struct mon *m)
+{
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void
+give_way(struct mon *m)
+{
+	while (atomic_load(&m->outsiders) != 0)
+		pthread_cond_wait(&m->polite, &m->lock);
+}
+
 void
 mon_kick(struct mon *m)
 {
@@ -128,37 +155,53 @@ all_parked(const struct mon *m)
 	return (true);
 }
 
-/* Bring every VCPU out of RUN. Lock held. */
+static void
+wake_all(struct mon *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->ncpus; i++)
+		pthread_cond_signal(&m->cpu[i].wake);
+}
+
+/* Tell every VCPU to look at the state, and give them time. Lock held. */
+static void
+call_out(struct mon *m)
+{
+	unsigned int i;
+
+	wake_all(m);
+	for (i = 0; i < m->ncpus; i++)
+		if (m->cpu[i].in_run)
+			pthread_kill(m->cpu[i].thread, KICK);
+	wait_until(m, &m->idle, mon_now(m) + KICK_AGAIN_NS);
+}
+
+/* Bring every VCPU out of RUN, when the state says so. Lock held. */
 static void
 park(struct mon *m)
 {
-	unsigned int i;
-
-	while (!all_parked(m)) {
-		for (i = 0; i < m->ncpus; i++) {
-			pthread_cond_signal(&m->cpu[i].wake);
-			if (m->cpu[i].in_run)
-				pthread_kill(m->cpu[i].thread, KICK);
-		}
-		wait_until(m, &m->idle, mon_now(m) + KICK_AGAIN_NS);
-	}
+	while (!all_parked(m))
+		call_out(m);
 }
 
-/* Pause, or go on. Of a VM that ends nothing changes. */
-void
-mon_set_state(struct mon *m, enum mon_state state)
+/* A reset may come between, and then the pause stands; so may the end. */
+bool
+mon_pause(struct mon *m, bool pause)
 {
-	unsigned int i;
+	bool ends;
 
-	pthread_mutex_lock(&m->lock);
+	mon_lock(m);
+	m->paused = pause;
 	if (m->state == MON_RUN || m->state == MON_PAUSE)
-		m->state = state;
-	if (m->state != MON_RUN)
-		park(m);
-	else
-		for (i = 0; i < m->ncpus; i++)
-			pthread_cond_signal(&m->cpu[i].wake);
-	pthread_mutex_unlock(&m->lock);
+		m->state = pause ? MON_PAUSE : MON_RUN;
+	wake_all(m);
+	while (m->paused && m->state != MON_END &&
+	    (m->state != MON_PAUSE || !all_parked(m)))
+		call_out(m);
+	ends = m->state == MON_END;
+	mon_unlock(m);
+	return (!ends);
 }
 
 /* The machine starts over: the device thread does it. Lock held. */
@@ -174,20 +217,53 @@ mon_reset(struct mon *m)
  * --- A VCPU. ---
  */
 
+/*
+ * What a guest of ours reports goes where its serial line goes, and waits for
+ * room there. Lock held, but for the wait.
+ */
+static void
+cpu_say(struct mon_cpu *c, const char *fmt, ...)
+{
+	struct mon *m = c->mon;
+	char line[64], *p;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	for (p = line; *p != '\0'; p++)
+		while (!machine_put(m, (uint8_t)*p) && m->state == MON_RUN)
+			wait_until(m, &m->idle, mon_now(m) + KICK_AGAIN_NS);
+}
+
+/* This VCPU has come to its end; the last one takes the VM along. */
+static void
+cpu_end(struct mon_cpu *c, enum mon_end end)
+{
+	struct mon *m = c->mon;
+	unsigned int i;
+
+	c->on = false;
+	for (i = 0; i < m->ncpus; i++)
+		if (m->cpu[i].on)
+			return;
+	mon_finish(m, end);
+}
+
 /* The ports of guests of ours, see guest.h. Returns: it is one of them. */
 static bool
 guest_port(struct mon_cpu *c, const struct io *io)
 {
-	if (io->in || io->size != 4 || io->port < GUEST_VALUE ||
-	    io->port > GUEST_FAIL)
+	if (!c->mon->ours || io->in || io->size != 4 ||
+	    io->port < GUEST_VALUE || io->port > GUEST_FAIL)
 		return (false);
 	if (io->port == GUEST_VALUE)
-		printf("vcpu %u: value %#x\n", c->v.vcpu, io->data);
+		cpu_say(c, "vcpu %u: value %#x\r\n", c->v.vcpu, io->data);
 	else if (io->port == GUEST_DONE && io->data == (uint32_t)c->v.nonce)
-		mon_finish(c->mon, END_DONE);
+		cpu_end(c, END_DONE);
 	else {
-		ctl_error(0, "vcpu %u: the guest failed at its line %u",
-		    c->v.vcpu, io->data);
+		ctl_error(0, "%s: vcpu %u: the guest failed at its line %u",
+		    c->mon->config->name, c->v.vcpu, io->data);
 		mon_finish(c->mon, END_FAILED);
 	}
 	return (true);
@@ -242,7 +318,7 @@ cpu_exit(struct mon_cpu *c)
 	}
 }
 
-/* RUN failed: the VCPU has ended, and with it the VM. Lock held. */
+/* RUN failed: the VCPU has ended, or the VM is gone. Lock held. */
 static void
 cpu_failed(struct mon_cpu *c, int error)
 {
@@ -251,7 +327,11 @@ cpu_failed(struct mon_cpu *c, int error)
 	if (m->state == MON_END)
 		return;
 	if (error == EIO) {		/* HLT with interrupts off */
-		mon_finish(m, END_HALTED);
+		cpu_end(c, END_HALTED);
+		return;
+	}
+	if (error == ENOENT) {		/* somebody's TERM */
+		mon_finish(m, END_STOPPED);
 		return;
 	}
 	ctl_error(0, "%s: vcpu %u: RUN: %s; the host's log says why",
@@ -294,7 +374,7 @@ cpu_run(struct mon_cpu *c)
 	error = client_run(&c->v, irq);
 	pthread_mutex_lock(&m->lock);
 	c->in_run = false;
-	c->exits++;
+	give_way(m);
 	if (error != 0)
 		cpu_failed(c, error);
 	else
@@ -311,7 +391,7 @@ cpu_main(void *arg)
 	while (m->state != MON_END) {
 		if (m->state != MON_RUN || !c->on) {
 			c->parked = true;
-			pthread_cond_signal(&m->idle);
+			pthread_cond_broadcast(&m->idle);
 			pthread_cond_wait(&c->wake, &m->lock);
 			continue;
 		}
@@ -324,7 +404,7 @@ cpu_main(void *arg)
 		cpu_run(c);
 	}
 	c->parked = true;
-	pthread_cond_signal(&m->idle);
+	pthread_cond_broadcast(&m->idle);
 	pthread_mutex_unlock(&m->lock);
 	return (NULL);
 }
@@ -346,14 +426,17 @@ restart(struct mon *m)
 	unsigned int i;
 
 	park(m);
-	for (i = 0; i < m->ncpus; i++)
+	if (m->state == MON_END)
+		return;
+	for (i = 0; i < m->ncpus; i++) {
 		m->cpu[i].halted = false;
+		m->cpu[i].v.run.vrp_irqready = 0;
+	}
 	if (machine_boot(m) != 0)
 		mon_finish(m, END_FAILED);
-	if (m->state == MON_RESET)
-		m->state = MON_RUN;
-	for (i = 0; i < m->ncpus; i++)
-		pthread_cond_signal(&m->cpu[i].wake);
+	else
+		m->state = m->paused ? MON_PAUSE : MON_RUN;
+	wake_all(m);
 }
 
 /* The device thread: timers, work, and what the VM is to do. Lock held. */
@@ -363,18 +446,23 @@ device_main(struct mon *m)
 	uint64_t stop = m->config->seconds == 0 ? TIME_NEVER :
 	    mon_now(m) + m->config->seconds * SECOND_NS, next;
 
-	while (m->state != MON_END) {
+	for (;;) {
+		give_way(m);
+		if (m->state == MON_END)
+			break;
 		if (m->state == MON_RESET)
 			restart(m);
 		timers_run(&m->timers);
-		if (m->busy) {
-			m->busy = false;
-			machine_work(m);
-			continue;
-		}
 		if (stop <= mon_now(m)) {
 			mon_finish(m, END_TIME);
 			break;
+		}
+		if (m->busy) {
+			m->busy = false;
+			machine_work(m);
+			pthread_mutex_unlock(&m->lock);	/* VCPUs too */
+			pthread_mutex_lock(&m->lock);
+			continue;
 		}
 		next = timers_next(&m->timers);
 		wait_until(m, &m->work, next < stop ? next : stop);
@@ -389,8 +477,6 @@ mon_run(struct mon *m)
 
 	sigaction(KICK, &sa, NULL);
 	pthread_mutex_lock(&m->lock);
-	if (machine_boot(m) != 0)
-		mon_finish(m, END_FAILED);
 	for (n = 0; n < m->ncpus && m->state != MON_END; n++)
 		if (pthread_create(&m->cpu[n].thread, NULL, cpu_main,
 		    &m->cpu[n]) != 0) {
@@ -402,6 +488,7 @@ mon_run(struct mon *m)
 	for (; n < m->ncpus; n++)
 		m->cpu[n].parked = true;
 	park(m);
+	wake_all(m);			/* those that were parked before */
 	pthread_mutex_unlock(&m->lock);
 	for (i = 0; i < m->ncpus; i++)
 		if (m->cpu[i].thread != 0)
@@ -469,6 +556,7 @@ int
 mon_create(struct mon *m, const struct mon_config *config)
 {
 	unsigned int i;
+	int status;
 
 	memset(m, 0, sizeof(*m));
 	m->config = config;
@@ -479,6 +567,7 @@ mon_create(struct mon *m, const struct mon_config *config)
 	pthread_mutex_init(&m->lock, NULL);
 	cond_init(&m->work);
 	cond_init(&m->idle);
+	cond_init(&m->polite);
 	for (i = 0; i < m->ncpus; i++)
 		cond_init(&m->cpu[i].wake);
 	if (memory_create(m) != CTL_OK || vm_create(m) != CTL_OK)
@@ -491,10 +580,16 @@ mon_create(struct mon *m, const struct mon_config *config)
 			.vcpu = i,
 			.mem = m->mem.range[0].host,
 			.size = m->mem.range[0].size,
-			.nonce = monotonic(),
+			.nonce = m->start,	/* one for all */
 		};
 	}
-	return (machine_create(m));
+	status = machine_create(m);
+	if (status != CTL_OK)
+		return (status);
+	pthread_mutex_lock(&m->lock);
+	status = machine_boot(m);
+	pthread_mutex_unlock(&m->lock);
+	return (status);
 }
 
 /* The memory goes with the process. */

@@ -13,12 +13,15 @@
  * One lock holds all devices and everything below that is not constant. A
  * VCPU's thread takes it between two RUNs; the device thread, which is the
  * one that called mon_run(), waits on it for timers and for work. Threads
- * that wait for a file hand over what they read under the lock.
+ * that wait for a file hand over what they read under the lock. A guest can
+ * keep the first two busy without end, so they give way to whoever comes
+ * through mon_lock().
  */
 #ifndef MON_H
 #define MON_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -64,7 +67,6 @@ struct mon_cpu {
 	bool		 parked;	/* not in RUN until state is MON_RUN */
 	bool		 halted;	/* waits for an interrupt */
 	bool		 intr;		/* INTR is on */
-	uint64_t	 exits;
 };
 
 struct machine;
@@ -73,8 +75,12 @@ struct mon {
 	const struct mon_config	*config;
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 work;		/* for the device thread */
-	pthread_cond_t	 idle;		/* a VCPU parked, the VM ended */
-	enum mon_state	 state;
+	pthread_cond_t	 idle;		/* a VCPU parked */
+	pthread_cond_t	 polite;	/* nobody waits in mon_lock() */
+	atomic_uint	 outsiders;	/* in mon_lock() */
+	_Atomic(enum mon_state) state;	/* read without the lock too */
+	bool		 paused;	/* what a reset goes back to */
+	atomic_bool	 left;		/* lives on without who started it */
 	enum mon_end	 end;
 	uint64_t	 start;		/* CLOCK_MONOTONIC, ns */
 	uint32_t	 id;
@@ -85,6 +91,7 @@ struct mon {
 	struct timers	 timers;
 	bool		 busy;		/* the device thread has work */
 	bool		 irq;		/* the PIC's output, to VCPU 0 */
+	bool		 ours;		/* the guest is one of guests/ */
 	struct machine	*machine;
 	unsigned int	 ncpus;
 	struct mon_cpu	 cpu[VMM_MAX_VCPUS_PER_VM];
@@ -95,8 +102,10 @@ struct mon {
  * create: the VM and its memory. 0, or told and CTL_FAIL.
  * run: until it ends. Returns how.
  * destroy: what create made; a VM that runs has ended first.
- * set_state: what the VCPUs are to do; waits until they do it.
+ * lock, unlock: for threads that a busy guest must not keep out.
+ * pause: stand still, or go on; true when they do, false: the VM ends.
  * finish: the VM ends, for the first reason given. Lock held.
+ * reset: the machine starts over. Lock held.
  * kick: the device thread looks for work. Lock held.
  * irq: the PIC's output changes. Lock held.
  * now: ns since the VM started.
@@ -104,7 +113,9 @@ struct mon {
 int	 mon_create(struct mon *, const struct mon_config *);
 enum mon_end mon_run(struct mon *);
 void	 mon_destroy(struct mon *);
-void	 mon_set_state(struct mon *, enum mon_state);
+void	 mon_lock(struct mon *);
+void	 mon_unlock(struct mon *);
+bool	 mon_pause(struct mon *, bool);
 void	 mon_finish(struct mon *, enum mon_end);
 void	 mon_reset(struct mon *);
 void	 mon_kick(struct mon *);
@@ -117,12 +128,15 @@ uint64_t mon_now(void *);
  * boot: devices as after power-on, the images in memory, start states. 0, or
  *	told and CTL_FAIL. No VCPU runs.
  * ack: the vector of the interrupt that VCPU 0 takes now.
+ * put: a byte on the serial line, as if the guest had sent it. False: there
+ *	is no room now.
  * work: what the device thread has to do; the lock may be let go meanwhile.
  */
 int	 machine_create(struct mon *);
 void	 machine_destroy(struct mon *);
 int	 machine_boot(struct mon *);
 uint8_t	 machine_ack(struct mon *);
+bool	 machine_put(struct mon *, uint8_t);
 void	 machine_work(struct mon *);
 
 #endif /* MON_H */

@@ -6,11 +6,13 @@
  * waits until the VM exists, or with -c is its console to the end. On metal,
  * which has one process, the VM runs right here.
  */
-#include <sys/stat.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +100,7 @@ parse_option(struct mon_config *c, int option)
 			return (ctl_error(CTL_USAGE, "start: more than %d "
 			    "network interfaces", MON_NICS));
 		if (strcmp(optarg, "user") != 0 &&
-		    strncmp(optarg, "tap=", 4) != 0)
+		    (strncmp(optarg, "tap=", 4) != 0 || optarg[4] == '\0'))
 			return (ctl_error(CTL_USAGE, "start: -n %s: say user, "
 			    "or tap=IF", optarg));
 		c->nic[c->nnics++] = optarg;
@@ -123,17 +125,22 @@ parse_option(struct mon_config *c, int option)
 			    "of seconds", optarg));
 		return (CTL_OK);
 	}
-	return (ctl_error(CTL_USAGE, "%s", start_usage));
+	if (option == ':')
+		return (ctl_error(CTL_USAGE, "start: -%c wants an argument\n%s",
+		    optopt, start_usage));
+	return (ctl_error(CTL_USAGE, "start: no option -%c\n%s", optopt,
+	    start_usage));
 }
 
-/* A name is a file's, and no number: those are ids. */
+/* A name is a file's beside a log, and no number: those are ids. */
 static bool
 name_valid(const char *name)
 {
-	size_t n = strlen(name);
+	size_t n = strlen(name), log = strlen(CONTROL_LOG);
 
 	return (n > 0 && n <= MON_NAME_MAX && name[0] != '.' &&
-	    strchr(name, '/') == NULL && strspn(name, "0123456789") != n);
+	    strchr(name, '/') == NULL && strspn(name, "0123456789") != n &&
+	    (n < log || strcmp(name + n - log, CONTROL_LOG) != 0));
 }
 
 static int
@@ -154,117 +161,169 @@ parse(int argc, char **argv, struct mon_config *c)
 	c->name = argv[optind];
 	if (!name_valid(c->name))
 		return (ctl_error(CTL_USAGE, "start: `%s' is no name: 1 to %d "
-		    "characters, no slash, not all digits", c->name,
-		    MON_NAME_MAX));
+		    "characters, no slash, no dot in front, not all digits, "
+		    "no " CONTROL_LOG " behind", c->name, MON_NAME_MAX));
 	if (c->kernel == NULL)
-		return (ctl_error(CTL_USAGE, "start: no kernel; -b file: "
-		    "there is no firmware that would boot a disk"));
+		return (ctl_error(CTL_USAGE, "start: %s has no kernel: -b "
+		    "file; no firmware is there to boot a disk", c->name));
 	return (CTL_OK);
 }
 
-/* What is said when the VM has ended, and the exit status. */
+/* What is said on `fd' when the VM has ended, and the exit status. */
 static int
-end_status(const struct mon_config *c, enum mon_end end)
+end_status(const struct mon_config *c, enum mon_end end, int fd)
 {
 	static const char *const text[] = {
 		[END_HALTED] = "halted", [END_DONE] = "done",
 		[END_STOPPED] = "stopped", [END_TIME] = "its time is over",
+		[END_FAILED] = "failed",
 	};
 
-	if (end == END_FAILED)
-		return (CTL_FAIL);
-	if (c->console)
-		fprintf(stderr, "vmctl: %s: %s\n", c->name, text[end]);
-	return (CTL_OK);
+	dprintf(fd, "vmctl: %s: %s\n", c->name, text[end]);
+	return (end == END_FAILED ? CTL_FAIL : CTL_OK);
 }
 
-/* SIGTERM, SIGINT and SIGHUP end the VM; blocked in every other thread. */
+/*
+ * --- Signals that end the VM. ---
+ *
+ * By a handler and not by sigwait(2), since a program that a back end runs
+ * would inherit what is blocked.
+ */
+
+#define ORPHANED	SIGUSR2		/* the console went, and said nothing */
+
+static sem_t ended;
+static struct mon *running;
+
+static void
+end_signal(int sig)
+{
+	if (sig != ORPHANED || !running->left)
+		sem_post(&ended);
+}
+
+static void
+ignored(int sig)
+{
+	(void)sig;
+}
+
 static void *
 signal_main(void *arg)
 {
 	struct mon *m = arg;
-	sigset_t set;
-	int sig;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	while (sigwait(&set, &sig) != 0)
+	while (sem_wait(&ended) != 0)
 		continue;
-	pthread_mutex_lock(&m->lock);
+	mon_lock(m);
 	mon_finish(m, END_STOPPED);
-	pthread_mutex_unlock(&m->lock);
+	mon_unlock(m);
 	return (NULL);
+}
+
+/* Before any other thread: the first of them may be what gets the signal. */
+static void
+signals_init(struct mon *m)
+{
+	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP, ORPHANED };
+	struct sigaction sa = { .sa_handler = end_signal,
+	    .sa_flags = SA_RESTART };
+	size_t i;
+
+	running = m;
+	sem_init(&ended, 0, 0);
+	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		sigaction(sigs[i], &sa, NULL);
+	sa.sa_handler = ignored;
+	sigaction(SIGPIPE, &sa, NULL);
 }
 
 static int
 signals_start(struct mon *m)
 {
 	pthread_t t;
-	sigset_t set;
-	int error;
+	int error = pthread_create(&t, NULL, signal_main, m);
 
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	error = pthread_create(&t, NULL, signal_main, m);
 	if (error == 0)
 		pthread_detach(t);
 	return (error);
 }
 
 /*
- * The process that has the VM. `ready` is closed when the VM exists; -1: the
- * terminal is here.
+ * --- The process that has the VM. ---
  */
+
+/* Metal: this process is all there is, and its terminal the serial line. */
 static int
-start_vm(const struct mon_config *c, int ready)
+start_here(const struct mon_config *c)
 {
 	static struct mon m;
-	enum mon_end end = END_FAILED;
-	int status = CTL_FAIL;
+	int status = mon_create(&m, c);
 
-	if (mon_create(&m, c) == CTL_OK &&
-	    (ready < 0 || (signals_start(&m) == 0 && control_start(&m) == 0))) {
-		if (ready < 0) {
-			if (isatty(STDIN_FILENO))
-				terminal_raw(STDIN_FILENO);
-			(void)machine_attach_here(&m);
-		} else {
-			(void)!write(ready, "", 1);
-			close(ready);
-		}
-		end = mon_run(&m);
-		status = CTL_OK;
+	if (status == CTL_OK) {
+		if (isatty(STDIN_FILENO))
+			terminal_raw(STDIN_FILENO);
+		if (machine_attach_here(&m) != 0)
+			status = ctl_error(CTL_FAIL, "no thread for the "
+			    "console");
+		else
+			mon_run(&m);
 	}
 	mon_destroy(&m);
-	control_stop();
 	terminal_restore();
+	return (status != CTL_OK ? status :
+	    end_status(c, m.end, STDERR_FILENO));
+}
+
+/* `ready' gets a byte when the VM exists, and at the end how that came. */
+static int
+start_vm(const struct mon_config *c, int ready, int sock)
+{
+	static struct mon m;
+	int status;
+
+	signals_init(&m);
+	status = control_listen(c->name);
 	if (status == CTL_OK)
-		status = end_status(c, end);
+		status = mon_create(&m, c);
+	if (status == CTL_OK && (signals_start(&m) != 0 ||
+	    control_start(&m) != 0 ||
+	    (sock >= 0 && machine_attach(&m, sock) != 0)))
+		status = ctl_error(CTL_FAIL, "%s: no thread", c->name);
+	if (status == CTL_OK) {
+		if (sock < 0)
+			control_log();
+		(void)!write(ready, "", 1);
+		mon_run(&m);
+	}
+	mon_destroy(&m);
+	if (status == CTL_OK)
+		status = end_status(c, m.end, sock < 0 ? STDERR_FILENO :
+		    ready);
+	control_stop();
 	return (status);
 }
 
-/* The parent's part: `sock` leads to the VM's serial line, or is -1. */
-static int
-start_wait(pid_t pid, int sock)
+/* After fork(). `terminal': the process whose VM it is, with -c. */
+static void
+start_child(const struct mon_config *c, int ready, int sock, pid_t terminal)
 {
-	int status;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (sock >= 0) {
-		dprintf(sock, "console\n");
-		if (console_client(sock) == 1)
-			return (CTL_OK);	/* `~.': it runs on */
+	setsid();
+	dup2(null, STDIN_FILENO);
+	if (c->console) {
+		prctl(PR_SET_PDEATHSIG, ORPHANED);
+		if (getppid() != terminal)
+			exit(CTL_FAIL);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return (CTL_FAIL);
-	return (WIFEXITED(status) ? WEXITSTATUS(status) : CTL_FAIL);
+	dup2(null, STDOUT_FILENO);
+	exit(start_vm(c, ready, sock));
 }
+
+/*
+ * --- The process that was asked to start it. ---
+ */
 
 /* Metal: no process but this, and no sockets. */
 static bool
@@ -286,47 +345,79 @@ pass_on(int sig)
 	kill(vm_process, sig);
 }
 
+/* How the VM's process ended. */
+static int
+start_wait(const char *name)
+{
+	int status;
+
+	while (waitpid(vm_process, &status, 0) < 0)
+		if (errno != EINTR)
+			return (CTL_FAIL);
+	if (WIFSIGNALED(status))
+		return (ctl_error(CTL_FAIL, "%s: ended by signal %d (%s)", name,
+		    WTERMSIG(status), strsignal(WTERMSIG(status))));
+	return (WEXITSTATUS(status));
+}
+
+/* -c: the terminal is the VM's to its end, or until `~.'. */
+static int
+start_console(const char *name, int ready, int sock)
+{
+	char line[128];
+	ssize_t n;
+
+	if (console_client(sock) == 1) {
+		fprintf(stderr, "\nvmctl: %s runs on; `vmctl console %s' comes "
+		    "back to it\n", name, name);
+		return (control_ask(name, "leave"));
+	}
+	while ((n = read(ready, line, sizeof(line))) > 0 ||
+	    (n < 0 && errno == EINTR))
+		if (n > 0)
+			(void)!write(STDERR_FILENO, line, (size_t)n);
+	return (start_wait(name));
+}
+
 int
 start_main(int argc, char **argv)
 {
 	struct mon_config c;
-	int status, ready[2], s;
+	int status, ready[2], pair[2] = { -1, -1 };
+	pid_t self = getpid();
+	ssize_t n;
 	char byte;
 
 	status = parse(argc, argv, &c);
 	if (status != CTL_OK)
 		return (status);
 	if (one_process())
-		return (start_vm(&c, -1));
-	if (pipe(ready) != 0)
-		return (ctl_error(CTL_FAIL, "pipe: %s", strerror(errno)));
-	status = control_listen(c.name);
-	if (status != CTL_OK)
-		return (status);
+		return (start_here(&c));
+	if (pipe2(ready, O_CLOEXEC) != 0 || (c.console && socketpair(AF_UNIX,
+	    SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0))
+		return (ctl_error(CTL_FAIL, "%s: %s", c.name,
+		    strerror(errno)));
 	fflush(NULL);
 	vm_process = fork();
 	if (vm_process == 0) {
 		close(ready[0]);
-		setsid();
-		s = open("/dev/null", O_RDWR);
-		dup2(s, STDIN_FILENO);
-		if (!c.console)
-			dup2(s, STDOUT_FILENO);
-		exit(start_vm(&c, ready[1]));
+		if (c.console)
+			close(pair[0]);
+		start_child(&c, ready[1], pair[1], self);
 	}
-	close(ready[1]);
-	if (vm_process < 0) {
-		control_stop();
+	if (vm_process < 0)
 		return (ctl_error(CTL_FAIL, "fork: %s", strerror(errno)));
-	}
-	if (read(ready[0], &byte, 1) != 1)
-		return (start_wait(vm_process, -1));	/* it has told why */
-	if (!c.console)
-		return (CTL_OK);
+	close(ready[1]);
+	close(pair[1]);
 	signal(SIGTERM, pass_on);
 	signal(SIGINT, pass_on);
 	signal(SIGHUP, pass_on);
-	return (start_wait(vm_process, control_connect(c.name)));
+	while ((n = read(ready[0], &byte, 1)) < 0 && errno == EINTR)
+		continue;
+	if (n != 1)
+		return (start_wait(c.name));	/* it has told why */
+	return (c.console ? start_console(c.name, ready[0], pair[0]) :
+	    CTL_OK);
 }
 
 /* create FILE SIZE: a raw disk that takes room only where it is written. */
