@@ -19,21 +19,22 @@
 
 /*
  * start: the device as new, on fuzz_bus; before each input.
- * port: the port that an access goes to.
+ * port: the port that an access goes to; NULL: no accesses, and no time. All
+ *	steps are the target's own then.
  * step: a step of the target's own; NULL: it has none. `what` is any byte.
- * end: after each input: is all as it should be? NULL: it is.
+ * check: after each step: is all as it should be? NULL: it is.
  */
 struct fuzz_target {
 	void		(*start)(void);
 	uint16_t	(*port)(void);
 	void		(*step)(uint8_t what);
-	void		(*end)(void);
+	void		(*check)(void);
 };
 extern const struct fuzz_target fuzz_target;
 
 extern struct bus	fuzz_bus;
 extern struct timers	fuzz_timers;
-extern uint64_t		fuzz_now;
+extern uint64_t		fuzz_now;	/* ns */
 extern bool		fuzz_level[FUZZ_LINES];	/* of lines, by nr */
 extern unsigned int	fuzz_logs;		/* lines logged so far */
 

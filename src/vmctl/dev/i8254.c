@@ -93,7 +93,7 @@ output(const struct i8254_counter *c, int64_t t)
 	case 1:
 		return (e >= n);
 	case 2:
-		return (c->held || e % n != n - 1);
+		return (c->held || n == 1 || e % n != n - 1);
 	case 3:
 		return (c->held || e % n < high_half(c));
 	default:
@@ -242,7 +242,8 @@ count_written(struct i8254_counter *c, uint16_t v, int64_t t)
 	} else if (!c->held && c->load_at == NEVER) {
 		/* Behind this cycle, or in mode 3 behind its half. */
 		into = (t - c->base) % c->n;
-		c->low_half = c->mode == 3 && into < high_half(c);
+		c->low_half = c->mode == 3 && c->n > 1 &&
+		    into < high_half(c);
 		c->load_at = t - into +
 		    (c->low_half ? high_half(c) : (int64_t)c->n);
 	}

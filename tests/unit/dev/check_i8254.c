@@ -641,6 +641,28 @@ START_TEST(line_count_one)
 }
 END_TEST
 
+/* In modes 2 and 3 OUT stands still then, and the line with it: high. */
+START_TEST(count_one)
+{
+	int control = 0x34 | _i << 1;
+
+	start(0, control, 1);
+	start(2, control, 1);
+	gate(true);
+	to(15);
+	ck_assert_uint_eq(status(0) & 0x80, 0x80);
+	ck_assert_int_eq(out2(), 1);
+	ck_assert_int_eq(unit_level[IRQ], 1);
+	ck_assert_uint_eq(unit_edges[IRQ], 1);
+	/* As it does at the begin of the next cycle. */
+	out(0x40, 100);
+	out(0x40, 0);
+	to(20);
+	ck_assert_uint_eq(status(0) & 0x80, 0x80);
+	ck_assert_int_eq(unit_level[IRQ], 1);
+}
+END_TEST
+
 /* --- Port 0x61 --- */
 
 START_TEST(port61)
@@ -801,6 +823,7 @@ main(void)
 	tcase_add_loop_test(tc, line_once, 0, 2);
 	tcase_add_test(tc, line_late_write);
 	tcase_add_test(tc, line_count_one);
+	tcase_add_loop_test(tc, count_one, 0, 2);
 	tcase_add_test(tc, port61);
 	tcase_add_test(tc, linux_tsc);
 	tcase_add_test(tc, linux_tsc_quick);

@@ -4,6 +4,7 @@
  * the bytes on its battery.
  */
 #include <stdio.h>
+#include <time.h>
 
 #include "dev_unit.h"
 #include "mc146818.h"
@@ -452,6 +453,24 @@ START_TEST(alarm_comes)
 }
 END_TEST
 
+/* One that never comes is asked for with each access: that costs little. */
+START_TEST(alarm_never)
+{
+	clock_t begin = clock();
+	int i;
+
+	start(1700000000, 0);
+	out(5, 0xff);
+	out(3, 0xff);
+	out(1, 0x60);
+	out(0x0b, 0x22);
+	for (i = 0; i < 2000; i++)
+		in(0x0c);
+	ck_assert_uint_eq(timers_next(&unit_timers), TIME_NEVER);
+	ck_assert_int_lt(clock() - begin, CLOCKS_PER_SEC / 2);
+}
+END_TEST
+
 /* Nobody looked for days: an alarm in between is one flag, one interrupt. */
 START_TEST(alarm_missed)
 {
@@ -615,6 +634,7 @@ main(void)
 	tcase_add_loop_test(tc, periodic, 0, N(rates));
 	tcase_add_test(tc, periodic_set);
 	tcase_add_loop_test(tc, alarm_comes, 0, N(alarms));
+	tcase_add_test(tc, alarm_never);
 	tcase_add_test(tc, alarm_missed);
 	tcase_add_test(tc, wall_moves);
 	tcase_add_test(tc, nvram);
