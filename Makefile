@@ -32,6 +32,7 @@ CFLAGS_COMMON ?= -O2 -g $(WARNINGS) $(if $(DEBUG),-DCHECK_ENTRIES=1)
 -include src/host/metal/metal.mk
 -include guests/guests.mk
 -include src/vmctl/vmctl.mk
+-include src/vmctl/slirp/slirp.mk
 -include tests/integration/conform/conform.mk
 -include tests/integration/stress/stress.mk
 -include tests/integration/bench/bench.mk

@@ -491,7 +491,7 @@ mon_create(struct mon *m, const struct mon_config *config)
 			.vcpu = i,
 			.mem = m->mem.range[0].host,
 			.size = m->mem.range[0].size,
-			.nonce = monotonic(),
+			.nonce = m->start,
 		};
 	}
 	return (machine_create(m));
