@@ -236,10 +236,12 @@ def bochs_argv(backend, job, serial, script="c\nq\n"):
     """Bochs with what to boot, its debugger told to continue."""
     boot, drive = bochs_drive(backend, job)
     rc = job.tmp / "bochsrc"
+    # A tick of a guest's takes longer than one of the host's.
+    ips = backend.ips * (5 if job.guest else 1)
     template = (TOOLS / "bochs/bochsrc").read_text().replace("\\\n", "")
     rc.write_text(template.format(
         memory=memory(backend, job), model=backend.model, bios=backend.bios,
-        cpus=backend.cpus, ips=backend.ips, boot=boot, drive=drive,
+        cpus=backend.cpus, ips=ips, boot=boot, drive=drive,
         serial=serial, log=job.tmp / "bochs.log"))
     (job.tmp / "script").write_text(script)
     return ["bochs", "-q", "-unlock", "-f", str(rc),
