@@ -45,7 +45,7 @@ $(GUEST_OUT)/initrd: guests/linux/init guests/linux/linux.mk
 	cp /bin/busybox $(@D)/root/bin
 	install -m 755 guests/linux/init $(@D)/root/init
 	$(call guest_modules,$(GUEST_KO),$(@D)/root/modules)
-	$(call guest_programs,$(GUEST_PROGRAMS),$(@D)/root/bin,$(@D)/root)
+	$(call guest_programs,$(GUEST_PROGRAMS),$(@D)/root/sbin,$(@D)/root)
 	echo root::0:0::/root:/bin/sh >$(@D)/root/etc/passwd
 	$(call guest_archive,$(@D)/root) >$(abspath $@).new
 	mv $@.new $@

@@ -54,7 +54,7 @@ dd if=/dev/zero of=/dev/vdb bs=512 count=1 conv=fsync 2>/dev/null
 echo "write read-only $?"
 sha256sum /dev/vdb
 echo "mark $1" | dd of=/dev/vdc conv=fsync status=none
-mke2fs -q -t ext4 /dev/vda && mount -t ext4 /dev/vda /mnt
+/sbin/mke2fs -q -t ext4 /dev/vda && mount -t ext4 /dev/vda /mnt
 mkdir /mnt/d
 for i in 1 2 3 4 5 6 7 8; do
 	dd if=/dev/urandom of=/mnt/d/$i bs=7777 count=$((i * i)) status=none
@@ -97,7 +97,7 @@ nonce=$(sed 's/.*nonce=\([0-9]*\).*/\1/' /proc/cmdline)
 for word in kept lost; do
 	yes "$word $nonce" | head -c 65536 >/tmp/$word
 done
-mke2fs -q -t ext4 /dev/vda 32M && mount -t ext4 /dev/vda /mnt
+/sbin/mke2fs -q -t ext4 /dev/vda 32M && mount -t ext4 /dev/vda /mnt
 dd if=/dev/urandom of=/mnt/file bs=1000 count=200 status=none
 fsync /mnt/file
 sha256sum /mnt/file
@@ -163,7 +163,9 @@ exec 3>/tmp/in
 await 'guest login:'; say root
 await '#'; say sh /run/first NONCE
 await 'first is over NONCE'
-for pid in $(pidof vmctl); do [ $pid = $client ] || vm=$pid; done
+for pid in $(pidof vmctl); do
+	[ "$(ls /proc/$pid/task | wc -l)" -gt 1 ] && vm=$pid
+done
 sleep 2; before=$(used $vm); sleep 20; after=$(used $vm)
 echo "idle $before $((after - before))"
 say reboot -f
