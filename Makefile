@@ -143,7 +143,7 @@ guest-soak: ## Linux boots 100 times in one VM; 20 VMs are killed
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
 	+@$(LOCKED) linux-all guest-all
 	@$(EMU) run $(GUEST_ON) --count --limit 7200 -- sh -c \
-	    "$$(cat guests/linux/soak.sh)"
+	    "$$(cat guests/linux/soak)"
 
 .PHONY: compile
 compile: ## the module for newer kernels and other configurations too

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * disk.c - a raw file or device as a disk, or memory. The lock is let go while a file is
- * read or written: VCPUs go on meanwhile.
+ * disk.c - a raw file or device as a disk, or memory. The lock is let go while
+ * a file is read or written: VCPUs go on meanwhile.
  */
 #include <sys/file.h>
 #include <sys/mman.h>

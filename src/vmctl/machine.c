@@ -126,16 +126,12 @@ random_kick(void *arg, unsigned int queue)
 	mon_kick(arg);
 }
 
-/*
- * The keyboard controller is not there, but for its reset line: before they
- * use it kernels wait, 65,536 looks each time, until bit 1 says that it can
- * take a command.
- */
+/* The keyboard controller is not there, but for its reset line. */
 static void
 keyboard(void *arg, struct io *io)
 {
 	if (io->in)
-		io->data = 0xfd;
+		io->data = 0xff;
 	else if (io->data == 0xfe)
 		mon_reset(arg);
 }

@@ -71,10 +71,6 @@ sha256sum /mnt/sums
 (cd /mnt/d && sha256sum -c ../sums)
 echo "files $?"
 head -n 1 /dev/vdc
-dd if=/dev/urandom of=/mnt/d/9 bs=9999 count=20 status=none
-(cd /mnt/d && sha256sum *) >/mnt/sums
-sha256sum /mnt/sums
-sync
 echo "again is over $1"
 """
 
@@ -131,7 +127,7 @@ await() {	# a text in the guest's output, as often as that
 	done
 }
 used() {	# by all threads of a process, in ns
-	awk '{ n += $1 } END { printf "%d\n", n }' /proc/$1/task/*/schedstat
+	awk '{ n += $1 } END { printf "%.0f\n", n }' /proc/$1/task/*/schedstat
 }
 left() {	# after a kill: VMs, pinned pages, helpers
 	sleep 1
@@ -172,10 +168,6 @@ say reboot -f
 await 'guest login:' 2; say root
 await '#'; say sh /run/again NONCE
 await 'again is over NONCE'
-say 'echo kbd >/sys/kernel/reboot/type; reboot -f'
-await 'guest login:' 3; say root
-await '#'; say sh /run/again NONCE
-await 'again is over NONCE' 2
 say 'umount /mnt; poweroff -f'
 wait $client; echo "status $?" >>/tmp/out
 exec 3>&-
@@ -286,17 +278,15 @@ def test_disks(run):
     there = run.sums("disk", "/tmp/ro/disk")
     assert run.sums("guest", "/dev/vdb") == there * 2
     assert "\nwrite read-only 1\n" in text
-    assert text.count(f"\nmark {run.nonce}\n") == 2     # after each reset
+    assert text.count(f"\nmark {run.nonce}\n") == 1     # after the reset
 
 
-def test_files_outlive_resets(run):
-    """Written, reset by a triple fault, and again by port 64; then fsck."""
+def test_files_outlive_a_reset(run):
+    """Written, synced, reset by a triple fault, compared; then fsck."""
     text = run.part["guest"]
     sums = run.sums("guest", "/mnt/sums")
-    assert len(sums) == 5, text
-    assert sums[0] == sums[1] != sums[2] == sums[3] != sums[4]
-    assert text.count("\nfiles 0\n") == 2
-    assert text.count(": OK\n") == 8 + 9
+    assert len(sums) == 2 and sums[0] == sums[1], text
+    assert "\nfiles 0\n" in text and text.count(": OK\n") == 8
     assert "\nfsck 0\n" in run.part["after"], run.part["after"]
 
 
@@ -328,7 +318,7 @@ def test_kill_leaves_nothing(run):
 
 
 def test_four_vcpus_meet(run):
-    """"/guests/meet.bin": each has its own turn and APIC id."""
+    """Each has its own turn and APIC id."""
     values = [int(v, 16) for v in
               re.findall(r"value (0x\w+)", run.part["smp"])]
     assert sorted(v & 0xff for v in values) == [0, 1, 2, 3]
@@ -339,7 +329,7 @@ def test_four_vcpus_meet(run):
 
 
 def test_clock_is_right(run):
-    """"/guests/second.bin": 1 s of the battery clock, by pvclock, to 1 %."""
+    """A second of the battery clock, by the paravirtual one, to 1 %."""
     ns = int(re.search(r"value (0x\w+)", run.part["clock"])[1], 16)
     assert abs(ns - 10 ** 9) < 10 ** 7
     assert "vmctl: two: done\nstatus 0\n" in run.part["clock"]
