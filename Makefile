@@ -259,7 +259,7 @@ book: ## the book, in build/book/index.html
 mutants: ## plants bugs one by one; each must make its test go red
 	@$(DEPS) check
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
-	+@$(LOCKED) all unit-build linux-all
+	+@$(LOCKED) all unit-build linux-all guest-all
 	@$(PYTHON) tools/mutants.py --build $(BUILD) $(if $(T),--only '$(T)')
 
 .PHONY: doctor
