@@ -137,13 +137,15 @@ linux-guest: ## Linux boots in a VM of ours, to a login; CPU=intel: in Bochs
 	@$(EMU) shell $(GUEST_ON) -- vmctl start -c -n user -d ram:64 \
 	    -b /guest/vmlinuz -r /guest/initrd -a '$(GUEST_CMDLINE)' linux
 
+BOOTS	?= 100
+
 .PHONY: guest-soak
-guest-soak: ## Linux boots 100 times in one VM; 20 VMs are killed
+guest-soak: ## Linux boots BOOTS=100 times in one VM; 20 VMs are killed
 	@$(DEPS) guest
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
 	+@$(LOCKED) linux-all guest-all
 	@$(EMU) run $(GUEST_ON) --count --limit 7200 -- sh -c \
-	    "$$(cat guests/linux/soak)"
+	    "BOOTS=$(BOOTS); $$(cat guests/linux/soak)"
 
 .PHONY: compile
 compile: ## the module for newer kernels and other configurations too
