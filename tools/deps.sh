@@ -34,6 +34,8 @@ table() {
 	linux xorriso cmd xorriso the same
 	linux mtools cmd mformat the same
 	linux xz-utils cmd xz modules of newer kernels
+	guest libslirp-dev file /usr/include/slirp/libslirp.h user network
+	guest e2fsprogs file /sbin/mke2fs makes and checks ext4 for guests
 	check mandoc cmd mandoc manual pages
 	gdb gdb cmd gdb make gdb, and its test
 	lint clang cmd clang second compiler
@@ -56,13 +58,14 @@ needs() {
 	run)	echo run ;;
 	bochs)	echo run bochs ;;
 	linux)	echo run bochs linux ;;
-	check)	echo run bochs gdb linux fuzz check ;;
+	guest)	echo run bochs linux guest ;;
+	check)	echo run bochs gdb linux guest fuzz check ;;
 	gdb)	echo run gdb ;;
-	lint)	echo run bochs gdb linux check lint ;;
+	lint)	echo run bochs gdb linux guest check lint ;;
 	fuzz)	echo fuzz ;;
 	book)	echo book ;;
 	cover)	echo run bochs gdb linux check cover ;;
-	all)	echo run bochs gdb linux fuzz check lint book cover ;;
+	all)	echo run bochs gdb linux guest fuzz check lint book cover ;;
 	*)	echo "deps.sh: no group '$1'" >&2; exit 2 ;;
 	esac
 }

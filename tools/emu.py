@@ -137,7 +137,8 @@ def disk_image(job):
 def memory(backend, job):
     """MiB of RAM."""
     return job.memory or {
-        "metal": 64, "linux": 1536 if job.guest else 768}[backend.host]
+        "metal": 512 if job.guest else 64,
+        "linux": 1536 if job.guest else 768}[backend.host]
 
 
 def qemu_argv(job, backend, serial="stdio"):
@@ -155,6 +156,8 @@ def qemu_argv(job, backend, serial="stdio"):
     if backend.count:
         argv += ["-icount", "shift=0,sleep=off"]
     metal = job.build / "metal"
+    archive = job.build / "guest" / job.flavor / "metal.cpio" if job.guest \
+        else metal / "boot.cpio"
     if backend.host == "linux":
         argv += ["-kernel", str(linuximg.kernel(job)),
                  "-initrd", str(linuximg.initrd(job)),
@@ -163,7 +166,7 @@ def qemu_argv(job, backend, serial="stdio"):
         argv += ["-drive", f"file={disk_image(job)},format=raw,if=ide"]
     else:
         argv += ["-kernel", str(metal / "vmm.elf32"),
-                 "-initrd", str(metal / "boot.cpio"),
+                 "-initrd", str(archive),
                  "-append", " ".join(job.args)]
     return argv + job.extra
 
@@ -233,10 +236,12 @@ def bochs_argv(backend, job, serial, script="c\nq\n"):
     """Bochs with what to boot, its debugger told to continue."""
     boot, drive = bochs_drive(backend, job)
     rc = job.tmp / "bochsrc"
+    # A tick of a guest's takes longer than one of the host's.
+    ips = backend.ips * (5 if job.guest else 1)
     template = (TOOLS / "bochs/bochsrc").read_text().replace("\\\n", "")
     rc.write_text(template.format(
         memory=memory(backend, job), model=backend.model, bios=backend.bios,
-        cpus=backend.cpus, ips=backend.ips, boot=boot, drive=drive,
+        cpus=backend.cpus, ips=ips, boot=boot, drive=drive,
         serial=serial, log=job.tmp / "bochs.log"))
     (job.tmp / "script").write_text(script)
     return ["bochs", "-q", "-unlock", "-f", str(rc),
@@ -685,15 +690,16 @@ def main():
         if verb in ("run", "shell"):
             p.add_argument("--backend", default="metal-svm",
                            choices=sorted(BACKENDS))
-        if verb == "run":
-            p.add_argument("--limit", default=60, type=float)
-            p.add_argument("--disk", action="store_true")
             p.add_argument("--flavor", default=linuximg.FLAVOR)
             p.add_argument("--append", default="")
-            p.add_argument("--guest", action="store_true")
+            p.add_argument("--guest", action="store_true",
+                           help="it has a Linux to run as a guest in /guest")
             p.add_argument("--cpus", type=int)
             p.add_argument("--count", action="store_true",
                            help="QEMU's clock counts instructions")
+        if verb == "run":
+            p.add_argument("--limit", default=60, type=float)
+            p.add_argument("--disk", action="store_true")
             p.add_argument("--log", type=pathlib.Path)
         if verb in ("gdb", "bochs"):
             p.add_argument("--batch", action="store_true")
@@ -707,13 +713,13 @@ def main():
     if opt.verb in ("gdb", "bochs"):
         return debug(opt, job)
     backend = BACKENDS[opt.backend]
+    backend = replace(backend, cpus=opt.cpus or backend.cpus,
+                      count=opt.count or backend.count)
+    job.flavor, job.append, job.guest = opt.flavor, opt.append, opt.guest
     if opt.verb == "shell":
         result = shell(backend, job)
     else:
-        job.disk, job.flavor, job.append = opt.disk, opt.flavor, opt.append
-        job.guest = opt.guest
-        backend = replace(backend, cpus=opt.cpus or backend.cpus,
-                          count=opt.count or backend.count)
+        job.disk = opt.disk
         result = run(backend, job, opt.limit, echo=True)
         if opt.log:
             opt.log.write_text(result.log)

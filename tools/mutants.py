@@ -8,6 +8,7 @@ A patch begins with a header: what the bug is, then
     Killed-by: unit:SUITE@intel/TEST    the same, on the fake Intel CPUs
     Killed-by: conform:CLAUSE           a clause, on metal-svm
     Killed-by: conform@BACKEND:CLAUSE   a clause, on another back end
+    Killed-by: guest:TEST               a test of test_guest.py
     Dies-by: hang | fault               if the bug ends the host itself
 
 In a copy of the tree the patch is applied, what changed is built (for a back
@@ -36,7 +37,7 @@ sys.path.insert(0, str(TOP / "tests/integration"))
 import conftest  # noqa: E402  (found by the line above)
 
 # Seconds: for one boot, or one suite; for a boot that is expected to hang.
-LIMIT = {"unit": 120, "metal": 120, "linux": 600}
+LIMIT = {"unit": 120, "metal": 120, "linux": 600, "guest": 900}
 HANG = {"metal": 20, "linux": 90}
 # Of Linux's clock, for a clause that may hang.
 CLAUSE_LIMIT = {"linux": 30}
@@ -46,14 +47,14 @@ CLAUSE_LIMIT = {"linux": 30}
 class Mutant:
     name: str
     patch: pathlib.Path
-    where: str          # "unit", or the back end
+    where: str          # "unit", "guest", or the back end
     test: str
     dies: str           # "", "hang" or "fault"
 
     @property
     def host(self):
-        """What runs the test: "unit", "metal" or "linux"."""
-        return self.where if self.where == "unit" else \
+        """What runs the test: "unit", "guest", "metal" or "linux"."""
+        return self.where if self.where in ("unit", "guest") else \
             emu.BACKENDS[self.where].host
 
     @property
@@ -75,13 +76,14 @@ class Verdict:
 
 def load(patch):
     header, _, diff = patch.read_text().partition("\n--- ")
-    killed = re.search(r"^Killed-by: (unit|conform(?:@(\S+?))?):(\S+)$",
+    killed = re.search(r"^Killed-by: (unit|guest|conform(?:@(\S+?))?):(\S+)$",
                        header, re.M)
     dies = re.search(r"^Dies-by: (hang|fault)$", header, re.M)
     if not killed:
         raise SystemExit(f"{patch.name}: no Killed-by line")
-    where = "unit" if killed[1] == "unit" else killed[2] or "metal-svm"
-    if where != "unit" and where not in emu.BACKENDS:
+    where = killed[1] if killed[1] in ("unit", "guest") else \
+        killed[2] or "metal-svm"
+    if where not in ("unit", "guest", *emu.BACKENDS):
         raise SystemExit(f"{patch.name}: no back end {where}")
     m = Mutant(patch.stem, patch, where, killed[3], dies[1] if dies else "")
     if "/src/host/linux/" in diff and m.host != "linux":
@@ -96,6 +98,7 @@ CACHE = {
     "unit": ("unit",),
     "metal": ("bin", "conform", "guests", "metal", "obj"),
     "linux": ("bench", "bin", "conform", "guests", "obj", "stress"),
+    "guest": ("bench", "bin", "conform", "guests", "obj", "stress"),
 }
 
 
@@ -175,7 +178,27 @@ def run_conform(tree, backend, clauses, dies=""):
     return verdicts
 
 
+def run_guest(tree, test):
+    """One test of test_guest.py, in that tree."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-c",
+             "tests/integration/pytest.ini", "-q", "-p", "no:junitxml",
+             f"tests/integration/test_guest.py::{test}"], cwd=tree,
+            text=True, errors="replace", stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            timeout=emu.time_limit(LIMIT["guest"]))
+    except subprocess.TimeoutExpired:
+        return Verdict(False, "the test hung", False)
+    ran = re.search(r"^1 (passed|failed) in", done.stdout, re.M)
+    said = re.search(r"^E +(.*)$", done.stdout, re.M)
+    return Verdict(bool(ran) and ran[1] == "failed",
+                   said[1] if said else "passed", bool(ran), done.stdout)
+
+
 def verdict(tree, m):
+    if m.where == "guest":
+        return run_guest(tree, m.test)
     if m.where == "unit":
         return unit_verdict(run_suite(tree, m.suite), m.test)
     return run_conform(tree, m.where, [m.test], m.dies)[m.test]
@@ -200,6 +223,10 @@ def base(mutants, pool):
     jobs = []
     for (where, suite), tests in groups.items():
         tests = sorted(tests)
+        if where == "guest":
+            jobs += [pool.submit(lambda t: [(f"guest:{t}", run_guest(TOP, t))],
+                                 test) for test in tests]
+            continue
         if where == "unit":
             jobs.append(pool.submit(base_suite, suite, tests))
             continue
@@ -212,6 +239,8 @@ def base(mutants, pool):
 def goal(m):
     if m.where == "unit":
         return ["build/unit/" + m.suite.split("@")[0]]
+    if m.host == "guest":
+        return ["linux-all", "guest-all"]
     if m.host == "linux":
         return ["linux-all"]
     if emu.BACKENDS[m.where].emulator == "qemu":

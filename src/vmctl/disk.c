@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * disk.c - a raw file as a disk, or memory. The lock is let go while a file is
- * read or written: VCPUs go on meanwhile.
+ * disk.c - a raw file or device as a disk, or memory. The lock is let go while
+ * a file is read or written: VCPUs go on meanwhile.
  */
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -131,7 +131,7 @@ open_ram(struct disk *d, const char *what)
 int
 disk_open(struct disk *d, struct mon *m, const char *path)
 {
-	struct stat st;
+	off_t size = -1;
 
 	memset(d, 0, sizeof(*d));
 	d->mon = m;
@@ -144,14 +144,16 @@ disk_open(struct disk *d, struct mon *m, const char *path)
 		d->fd = open(path, O_RDONLY | O_CLOEXEC);
 		d->read_only = true;
 	}
-	if (d->fd < 0 || fstat(d->fd, &st) != 0)
+	if (d->fd >= 0)
+		size = lseek(d->fd, 0, SEEK_END);	/* a device's, too */
+	if (size < 0)
 		return (ctl_error(CTL_FAIL, "%s: %s; `vmctl create' makes a "
 		    "disk", path, strerror(errno)));
 	/* Two VMs that write one disk would destroy it. */
 	if (flock(d->fd, (d->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 &&
 	    errno == EWOULDBLOCK)
 		return (ctl_error(CTL_FAIL, "%s: another VM has it", path));
-	d->size = (uint64_t)st.st_size;
+	d->size = (uint64_t)size;
 	if (d->size == 0 || d->size % 512 != 0)
 		return (ctl_error(CTL_FAIL, "%s: %llu bytes, which are no "
 		    "whole sectors of 512", path,

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,42 +28,52 @@
 
 #define HELPER		"vmctl-slirp"
 
-/* The helper stands where vmctl does, or in the path. Does not return. */
-static void
-helper_exec(int fd)
+/*
+ * The helper stands where vmctl does, or in the path. `fd` is its standard
+ * input. Returns: an errno.
+ */
+static int
+helper_start(pid_t *pid, int fd)
 {
-	char path[4096];
+	char path[4096], *argv[] = { HELPER, NULL };
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) -
 	    sizeof(HELPER));
+	posix_spawn_file_actions_t act;
 	char *slash;
+	int error;
 
-	dup2(fd, STDIN_FILENO);
 	path[n > 0 ? n : 0] = '\0';
 	slash = strrchr(path, '/');
-	if (slash != NULL) {
-		strcpy(slash + 1, HELPER);
-		execl(path, HELPER, (char *)NULL);
-	}
-	execlp(HELPER, HELPER, (char *)NULL);
-	ctl_error(0, "-n user: %s: %s; it is built with libslirp", HELPER,
-	    strerror(errno));
-	_exit(1);
+	strcpy(slash != NULL ? slash + 1 : path, HELPER);
+	posix_spawn_file_actions_init(&act);
+	posix_spawn_file_actions_adddup2(&act, fd, STDIN_FILENO);
+	error = posix_spawn(pid, path, &act, NULL, argv, environ);
+	if (error == ENOENT)
+		error = posix_spawnp(pid, HELPER, &act, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&act);
+	return (error);
 }
 
+/* A helper that works says so with a packet of one byte. */
 static int
 open_user(struct nic *n)
 {
-	int pair[2];
+	int error, pair[2];
+	char byte;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return (ctl_error(CTL_FAIL, "-n user: %s", strerror(errno)));
-	n->helper = fork();
-	if (n->helper == 0)
-		helper_exec(pair[1]);
-	close(pair[1]);
 	n->fd = pair[0];
-	return (n->helper > 0 ? CTL_OK : ctl_error(CTL_FAIL, "-n user: %s",
-	    strerror(errno)));
+	error = helper_start(&n->helper, pair[1]);
+	close(pair[1]);
+	if (error != 0) {
+		n->helper = 0;
+		return (ctl_error(CTL_FAIL, "-n user: %s: %s; it belongs "
+		    "beside vmctl, and `make slirp' builds it", HELPER,
+		    strerror(error)));
+	}
+	return (recv(n->fd, &byte, 1, 0) == 1 ? CTL_OK : ctl_error(CTL_FAIL,
+	    "-n user: %s does not start; install libslirp0", HELPER));
 }
 
 static int

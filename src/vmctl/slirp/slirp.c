@@ -4,9 +4,9 @@
  *
  * A process of its own, since libslirp is a shared library and vmctl is
  * static. Frames come and go as packets on standard input, one end of a
- * socket pair; it ends with the other end. The guest is 10.0.2.15, asks
- * 10.0.2.2 for an address and reaches there what listens on this machine's
- * loopback.
+ * socket pair, the first of one byte to say that it works; it ends with the
+ * other end. The guest is 10.0.2.15, asks 10.0.2.2 for an address and reaches
+ * there what listens on this machine's loopback.
  */
 #include <sys/socket.h>
 
@@ -213,6 +213,10 @@ main(int argc, char **argv)
 	s = slirp_new(&config, &callbacks, NULL);
 	if (s == NULL) {
 		fprintf(stderr, "vmctl-slirp: libslirp does not start\n");
+		return (1);
+	}
+	if (send(LINK, "", 1, MSG_NOSIGNAL) != 1) {
+		fprintf(stderr, "vmctl-slirp: standard input is no socket\n");
 		return (1);
 	}
 	for (;;) {
