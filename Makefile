@@ -37,6 +37,7 @@ CFLAGS_COMMON ?= -O2 -g $(WARNINGS) $(if $(DEBUG),-DCHECK_ENTRIES=1)
 -include tests/integration/bench/bench.mk
 -include src/host/linux/linux.mk
 -include guests/linux/linux.mk
+-include tests/integration/bench/guest/guest.mk
 -include tests/unit/unit.mk
 -include tests/fuzz/fuzz.mk
 

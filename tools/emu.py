@@ -122,6 +122,7 @@ class Job:
     append: str = ""
     files: dict = field(default_factory=dict)
     guest: bool = False         # it has a Linux to run as a guest, in /guest
+    ram: list = field(default_factory=list)     # more archives for it
 
 
 def disk_image(job):
@@ -691,6 +692,8 @@ def main():
             p.add_argument("--flavor", default=linuximg.FLAVOR)
             p.add_argument("--append", default="")
             p.add_argument("--guest", action="store_true")
+            p.add_argument("--ram", action="append", type=pathlib.Path,
+                           default=[], help="an archive for the RAM disk")
             p.add_argument("--cpus", type=int)
             p.add_argument("--count", action="store_true",
                            help="QEMU's clock counts instructions")
@@ -711,7 +714,7 @@ def main():
         result = shell(backend, job)
     else:
         job.disk, job.flavor, job.append = opt.disk, opt.flavor, opt.append
-        job.guest = opt.guest
+        job.guest, job.ram = opt.guest, opt.ram
         backend = replace(backend, cpus=opt.cpus or backend.cpus,
                           count=opt.count or backend.count)
         result = run(backend, job, opt.limit, echo=True)
