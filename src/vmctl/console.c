@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -179,6 +180,17 @@ detach(struct console *c)
 	pthread_cond_broadcast(&c->room);
 }
 
+/* A guest sends byte by byte, and more of them come soon: wait for those. */
+static void
+gather(struct console *c)
+{
+	static const struct timespec millisecond = { .tv_nsec = 1000000 };
+
+	pthread_mutex_unlock(c->lock);
+	nanosleep(&millisecond, NULL);
+	pthread_mutex_lock(c->lock);
+}
+
 static void *
 writer_main(void *arg)
 {
@@ -191,8 +203,10 @@ writer_main(void *arg)
 
 	pthread_mutex_lock(c->lock);
 	for (;;) {
-		while ((c->head == c->tail || c->out < 0) && !c->end)
+		while ((c->head == c->tail || c->out < 0) && !c->end) {
 			pthread_cond_wait(&c->more, c->lock);
+			gather(c);
+		}
 		if (c->head == c->tail || c->out < 0)
 			break;
 		for (n = 0; n < sizeof(buf) && c->tail + n < c->head; n++)
