@@ -163,6 +163,20 @@ bench: ## what exits cost beside KVM, in instructions, on both vendors' CPUs
 	@$(PYTHON) tools/bench.py --svm $(BUILD)/bench-svm.log \
 	    --vmx $(BUILD)/bench-vmx.log --json $(BUILD)/bench.json
 
+# Runs of a guest under vmctl, and in QEMU with KVM, in turns.
+TURNS	?= vmm pc vmm pc microvm
+
+.PHONY: bench-guest
+bench-guest: ## a Linux guest beside QEMU and KVM: boot, disk, network
+	@$(DEPS) linux
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) linux-all $(GUEST_OUT)/guest.cpio $(GB_OUT)/bench.cpio
+	@$(BENCH_ON) --backend linux-svm --guest --ram $(GB_OUT)/bench.cpio \
+	    --limit 3000 --log $(BUILD)/bench-guest.log -- \
+	    sh /bench/host $(TURNS) >/dev/null
+	@$(PYTHON) tools/bench.py --guest $(BUILD)/bench-guest.log \
+	    --json $(BUILD)/bench-guest.json
+
 # FLAVOR=rt-amd64 wants STRESS='--slow 10': under RT the guard is not late, and
 # takes threads out of RUN before others have met them there.
 KILLS	?= 1000

@@ -21,10 +21,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include <dirent.h>
 #include <err.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -53,13 +51,12 @@ ticks(void)
  * --- In the host. ---
  */
 
-/* The counts of KVM's exits: of all VMs, by kind, one file each. */
+/* KVM's counts of exits, of all VMs that there are: a file for each kind. */
 static void
-counts_kvm(const char *name)
+counts_kvm(const char *name, const char *mark)
 {
 	static const char *const kinds[] = { "exits", "io_exits", "mmio_exits",
-		"halt_exits", "irq_exits", "irq_window_exits",
-		"signal_exits", "host_state_reload", "pf_taken" };
+		"halt_exits", "irq_exits", "irq_window_exits", "pf_taken" };
 	char path[128];
 	unsigned long n;
 	size_t i;
@@ -71,14 +68,15 @@ counts_kvm(const char *name)
 		if (f == NULL)
 			continue;
 		if (fscanf(f, "%lu", &n) == 1 && n != 0)
-			printf("guest: %s exits %s %lu\n", name, kinds[i], n);
+			printf("guest: %s exits %s %s %lu\n", name, mark,
+			    kinds[i], n);
 		fclose(f);
 	}
 }
 
-/* The driver's: VM lines, then "exits" and for each kind its name and count. */
+/* The driver's: kinds of exits have names in capitals. */
 static void
-counts_vmm(const char *name)
+counts_vmm(const char *name, const char *mark)
 {
 	char line[512];
 	FILE *f = fopen(VMS, "r");
@@ -86,27 +84,31 @@ counts_vmm(const char *name)
 	if (f == NULL)
 		return;
 	while (fgets(line, sizeof(line), f) != NULL)
-		printf("guest: %s vms %s", name, line);
+		if (line[0] >= 'A' && line[0] <= 'Z')
+			printf("guest: %s exits %s %s", name, mark, line);
 	fclose(f);
 }
 
-/* One line of the guest's. */
+/* One line of the guest's. What is marked begins with a name. */
 static void
-heard(const char *name, const char *line, uint64_t at)
+heard(const char *name, char *line, uint64_t at)
 {
-	const char *mark = strstr(line, MARK);
+	char *said = strstr(line, MARK);
 
-	if (mark != NULL)
-		printf("guest: %s %s\n", name, mark + sizeof(MARK) - 1);
-	if (mark == NULL && strstr(line, INIT) == NULL)
+	if (said != NULL)
+		said += sizeof(MARK) - 1;
+	else if (strstr(line, INIT) != NULL)
+		strcpy(said = line, "init");
+	else
 		return;
-	printf("guest: %s at %s %lu\n", name, mark != NULL ?
-	    mark + sizeof(MARK) - 1 : "init", at);
-	counts_kvm(name);
-	counts_vmm(name);
+	printf("guest: %s said %lu %s\n", name, at, said);
+	said[strcspn(said, " ")] = '\0';
+	counts_kvm(name, said);
+	counts_vmm(name, said);
 	fflush(stdout);
 }
 
+/* Returns: status 0: the monitor's was 0. */
 static int
 run(const char *name, char **argv)
 {
@@ -138,7 +140,7 @@ run(const char *name, char **argv)
 		heard(name, line, ticks() - start);
 	}
 	waitpid(pid, &status, 0);
-	printf("guest: %s status %d\n", name, status);
+	printf("guest: %s ended %d\n", name, status);
 	return (status == 0 ? 0 : 1);
 }
 
