@@ -42,7 +42,7 @@ CFLAGS_COMMON ?= -O2 -g $(WARNINGS) $(if $(DEBUG),-DCHECK_ENTRIES=1)
 -include tests/fuzz/fuzz.mk
 
 METAL	:= $(addprefix $(BUILD)/metal/,vmm.elf vmm.elf32 vmm.img boot.cpio)
-CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform stress bench)
+CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform stress bench guestbench)
 LINUX	:= $(LINUX_ROOT)/root.cpio
 
 # One build at a time in this tree; as many jobs as the machine has CPUs,

@@ -5,7 +5,6 @@
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <net/if.h>
@@ -148,8 +147,7 @@ nic_main(void *arg)
 	struct sched_param none = { 0 };
 	ssize_t len;
 
-	/* Of this thread alone, which musl's own function refuses. */
-	(void)syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &none);
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	while ((len = read(n->fd, frame, sizeof(frame))) > 0 ||
 	    (len < 0 && errno == EINTR)) {
 		pthread_mutex_lock(&n->mon->lock);
