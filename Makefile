@@ -164,7 +164,7 @@ bench: ## what exits cost beside KVM, in instructions, on both vendors' CPUs
 	    --vmx $(BUILD)/bench-vmx.log --json $(BUILD)/bench.json
 
 # Runs of a guest under vmctl, and in QEMU with KVM, in turns.
-TURNS	?= vmm pc vmm pc microvm
+TURNS	?= vmm kvm vmm kvm kvm
 
 .PHONY: bench-guest
 bench-guest: ## a Linux guest beside QEMU and KVM: boot, disk, network

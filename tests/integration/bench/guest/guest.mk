@@ -8,8 +8,7 @@ GB_DIR		:= tests/integration/bench/guest
 GB_OUT		:= $(GUEST_OUT)/bench
 GB_QEMU		= $(shell command -v qemu-system-x86_64)
 GB_FIRMWARE	:= $(addprefix /usr/share/,seabios/bios-256k.bin \
-		   $(addprefix qemu/,bios-microvm.bin linuxboot_dma.bin \
-		   kvmvapic.bin))
+		   $(addprefix qemu/,linuxboot_dma.bin kvmvapic.bin))
 
 $(BUILD)/bin/guestbench: $(GB_DIR)/guestbench.c
 	@mkdir -p $(@D)
