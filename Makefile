@@ -38,11 +38,12 @@ CFLAGS_COMMON ?= -O2 -g $(WARNINGS) $(if $(DEBUG),-DCHECK_ENTRIES=1)
 -include tests/integration/bench/bench.mk
 -include src/host/linux/linux.mk
 -include guests/linux/linux.mk
+-include tests/integration/bench/guest/guest.mk
 -include tests/unit/unit.mk
 -include tests/fuzz/fuzz.mk
 
 METAL	:= $(addprefix $(BUILD)/metal/,vmm.elf vmm.elf32 vmm.img boot.cpio)
-CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform stress bench)
+CLIENTS	:= $(addprefix $(BUILD)/bin/,vmctl conform stress bench guestbench)
 LINUX	:= $(LINUX_ROOT)/root.cpio
 
 # One build at a time in this tree; as many jobs as the machine has CPUs,
@@ -188,6 +189,20 @@ bench: ## what exits cost beside KVM, in instructions, on both vendors' CPUs
 	    >/dev/null
 	@$(PYTHON) tools/bench.py --svm $(BUILD)/bench-svm.log \
 	    --vmx $(BUILD)/bench-vmx.log --json $(BUILD)/bench.json
+
+# Runs of a guest under vmctl, and in QEMU with KVM, in turns.
+TURNS	?= vmm kvm vmm kvm kvm
+
+.PHONY: bench-guest
+bench-guest: ## a Linux guest beside QEMU and KVM: boot, disk, network
+	@$(DEPS) linux
+	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
+	+@$(LOCKED) linux-all $(GUEST_OUT)/guest.cpio $(GB_OUT)/bench.cpio
+	@$(BENCH_ON) --backend linux-svm --guest --ram $(GB_OUT)/bench.cpio \
+	    --limit 3000 --log $(BUILD)/bench-guest.log -- \
+	    sh /bench/host $(TURNS) >/dev/null
+	@$(PYTHON) tools/bench.py --guest $(BUILD)/bench-guest.log \
+	    --json $(BUILD)/bench-guest.json
 
 # FLAVOR=rt-amd64 wants STRESS='--slow 10': under RT the guard is not late, and
 # takes threads out of RUN before others have met them there.

@@ -122,6 +122,7 @@ class Job:
     append: str = ""
     files: dict = field(default_factory=dict)
     guest: bool = False         # it has a Linux to run as a guest, in /guest
+    ram: list = field(default_factory=list)     # more archives for it
 
 
 def disk_image(job):
@@ -694,6 +695,8 @@ def main():
             p.add_argument("--append", default="")
             p.add_argument("--guest", action="store_true",
                            help="it has a Linux to run as a guest in /guest")
+            p.add_argument("--ram", action="append", type=pathlib.Path,
+                           default=[], help="an archive for the RAM disk")
             p.add_argument("--cpus", type=int)
             p.add_argument("--count", action="store_true",
                            help="QEMU's clock counts instructions")
@@ -715,7 +718,8 @@ def main():
     backend = BACKENDS[opt.backend]
     backend = replace(backend, cpus=opt.cpus or backend.cpus,
                       count=opt.count or backend.count)
-    job.flavor, job.append, job.guest = opt.flavor, opt.append, opt.guest
+    job.flavor, job.append = opt.flavor, opt.append
+    job.guest, job.ram = opt.guest, opt.ram
     if opt.verb == "shell":
         result = shell(backend, job)
     else:

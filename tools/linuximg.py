@@ -42,9 +42,9 @@ def cpio(name, data):
 def initrd(job):
     """The RAM disk with this run's files behind it; later entries win."""
     data = (job.build / "linux" / job.flavor / "root.cpio").read_bytes()
-    if job.guest:
-        data += bytes(-len(data) % 4)
-        data += (job.build / "guest" / job.flavor / "guest.cpio").read_bytes()
+    guest = [job.build / "guest" / job.flavor / "guest.cpio"]
+    for more in (guest if job.guest else []) + job.ram:
+        data += bytes(-len(data) % 4) + more.read_bytes()
     files = dict(job.files)
     if job.args:
         files["etc/job"] = shlex.join(job.args) + "\n"

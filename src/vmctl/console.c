@@ -276,6 +276,17 @@ write_some(struct console *c, struct console_user *u)
 		detach(c, "");
 }
 
+/* A guest sends byte by byte, and more of them come soon: wait for those. */
+static void
+gather(struct console *c)
+{
+	static const struct timespec millisecond = { .tv_nsec = 1000000 };
+
+	pthread_mutex_unlock(c->lock);
+	nanosleep(&millisecond, NULL);
+	pthread_mutex_lock(c->lock);
+}
+
 static void *
 writer_main(void *arg)
 {
@@ -285,9 +296,10 @@ writer_main(void *arg)
 	for (;;) {
 		if (c->head != c->tail && c->user != NULL)
 			write_some(c, c->user);
-		else if (!c->end)
+		else if (!c->end) {
 			pthread_cond_wait(&c->more, c->lock);
-		else
+			gather(c);
+		} else
 			break;
 		if (c->blocked && (c->user == NULL ||
 		    c->head - c->tail < CONSOLE_KEPT)) {

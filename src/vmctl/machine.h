@@ -51,7 +51,6 @@ struct nic {
 	pid_t		 helper;	/* 0: none */
 	pthread_t	 reader;
 	pthread_cond_t	 room;		/* the guest may have a buffer */
-	bool		 kicked;
 	struct virtio_net net;
 };
 
