@@ -273,7 +273,8 @@ def told():
     subprocess.run(
         ["musl-gcc", "-static", "-no-pie", "-std=c11", "-O1", "-D_GNU_SOURCE",
          f'-DVIEWS="{tmp}/"', "-Iinclude", "-Iguests", "-o", tmp / "vmctl",
-         *sorted((TOP / "src/vmctl").glob("*.[cS]"))], cwd=TOP, check=True)
+         *sorted((TOP / "src/vmctl").glob("*.[cS]")),
+         *sorted((TOP / "src/vmctl/dev").glob("*.c"))], cwd=TOP, check=True)
 
     def go(view, text, *words, expect=0):
         (tmp / view).write_text(text)
