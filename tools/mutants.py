@@ -114,7 +114,7 @@ def copy_tree(to, build, host):
     for part in CACHE[host]:
         if (build / part).is_dir():
             shutil.copytree(build / part, to / "build" / part, symlinks=True)
-    if host == "linux":
+    if host in ("linux", "guest"):
         (to / "build/kernel").symlink_to(build / "kernel")
 
 
@@ -183,7 +183,7 @@ def run_guest(tree, test):
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-c",
-             "tests/integration/pytest.ini", "-q", "-p", "no:junitxml",
+             "tests/integration/pytest.ini",
              f"tests/integration/test_guest.py::{test}"], cwd=tree,
             text=True, errors="replace", stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,

@@ -122,7 +122,8 @@ await() {	# a text in the guest's output, as often as that
 		sleep 0.2
 		n=$((n + 1))
 		[ $n -lt 1500 ] && continue
-		echo "no '$1' from the guest, which said:"; cat /tmp/out; exit 1
+		echo "no '$1' from the guest"; cat /sys/kernel/debug/vmm/vms
+		exit 1
 	done
 }
 used() {	# by all threads of a process, in ns
