@@ -207,6 +207,19 @@ left
 """
 
 
+def once_more(go):
+    """go(), and once more if the emulator came to no end.
+
+    QEMU 7.2 delivers an interrupt that VMRUN injects and then still has it
+    noted as an exception to be delivered: if a timer of its own is due before
+    the next exit, the guest's handler begins a second time, inside of the
+    first. Now and then Linux waits for itself then, for ever. Two in a row
+    would be somebody else's fault.
+    """
+    result = go()
+    return go() if result.timed_out else result
+
+
 def in_guest(**scripts):
     return {f"guest/run/{name}": text for name, text in scripts.items()}
 
@@ -231,7 +244,7 @@ def run():
     nonce = secrets.randbits(30)
     job = emu.Job(BUILD, ["sh", "-c", fill(TOOLS + MAIN, nonce)], guest=True,
                   files=in_guest(first=FIRST, again=AGAIN, dhcp=DHCP, tap=TAP))
-    result = emu.run(LINUX, job, 600)
+    result = once_more(lambda: emu.run(LINUX, job, 400))
     assert result.status == 0, f"{result.why}\n{result.tail(80)}"
     parts = re.split(r"^== (\w+)\n", result.log, flags=re.M)
     return Run(nonce, dict(zip(parts[1::2], parts[2::2])))
@@ -358,8 +371,12 @@ def test_power_cut(tmp_path):
     """
     nonce = secrets.randbits(30)
     image = tmp_path / "disk"
-    with open(image, "wb") as f:
-        f.truncate(64 << 20)
+
+    def go():
+        with open(image, "wb") as f:
+            f.truncate(64 << 20)
+        return emu.run(LINUX, job, 200)
+
     job = emu.Job(
         BUILD, ["sh", "-c", fill(TOOLS + r"""
 echo 0 >/proc/sys/vm/dirty_writeback_centisecs
@@ -370,7 +387,7 @@ start -c -d /dev/vda -a "KERNEL run=cut nonce=NONCE" cut
         until=f"now {nonce * 3 + 1}".encode(),
         extra=["-drive", f"file={image},if=none,id=d,format=raw",
                "-device", "virtio-blk-pci,drive=d"])
-    result = emu.run(LINUX, job, 300)
+    result = once_more(go)
     assert result.why.startswith("stopped, having printed"), result.tail(60)
     data = image.read_bytes()
     kept, lost = (f"{word} {nonce}\n".encode() for word in ("kept", "lost"))
@@ -385,9 +402,15 @@ start -c -d /dev/vda -a "KERNEL run=cut nonce=NONCE" cut
     assert hashlib.sha256(there).hexdigest() == said
 
 
-def test_make_linux_guest():
-    """The one command, and what a person types then."""
-    nonce = secrets.randbits(30)
+@dataclasses.dataclass
+class Typed:
+    timed_out: bool
+    status: int
+    out: str
+
+
+def type_to_linux_guest(typed, limit):
+    """`make linux-guest`, and [(what it prints, what is typed then)]."""
     env = {k: v for k, v in os.environ.items()
            if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     process = subprocess.Popen(
@@ -395,24 +418,32 @@ def test_make_linux_guest():
                               f"BUILD={os.path.relpath(BUILD, TOP)}"]),
         cwd=TOP, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True)
-    typed = [(b"guest login: ", b"root\r"),
-             (b"# ", f"echo $(({nonce} * 3 + 1))\r".encode()),
-             (f"\n{nonce * 3 + 1}\r".encode(), b"poweroff -f\r"),
-             (b"vmctl: linux: halted", b"")]
-    out, deadline = b"", time.monotonic() + emu.time_limit(300)
+    out, deadline = b"", time.monotonic() + emu.time_limit(limit)
     os.set_blocking(process.stdout.fileno(), False)
     try:
-        while process.poll() is None or typed:
-            assert time.monotonic() < deadline, out.decode()[-3000:]
-            assert process.poll() is None or not typed, out.decode()[-3000:]
+        while process.poll() is None and time.monotonic() < deadline:
             out += process.stdout.read() or b""
             if typed and typed[0][0] in out:
-                process.stdin.write(typed.pop(0)[1])
+                process.stdin.write(typed[0][1])
                 process.stdin.flush()
+                typed = typed[1:]
             time.sleep(0.1)
-        assert process.returncode == 0
+        out += process.stdout.read() or b""
+        return Typed(process.poll() is None, process.poll(), out.decode())
     finally:
         emu.end(process)
+
+
+def test_make_linux_guest():
+    """The one command, and what a person types then."""
+    nonce = secrets.randbits(30)
+    typed = [(b"guest login: ", b"root\r"),
+             (b"# ", f"echo $(({nonce} * 3 + 1))\r".encode()),
+             (f"\n{nonce * 3 + 1}\r".encode(), b"poweroff -f\r")]
+    done = once_more(lambda: type_to_linux_guest(typed, 200))
+    assert done.status == 0, done.out[-3000:]
+    assert f"\n{nonce * 3 + 1}\r" in done.out
+    assert "vmctl: linux: halted" in done.out
 
 
 def test_linux_on_metal(boot):
@@ -424,11 +455,17 @@ def test_linux_on_metal(boot):
              "echo 3 >/proc/sys/vm/drop_caches",
              "head -c 300000 /dev/vda | cmp - /tmp/r",
              f"echo $(({nonce} * 3 + 1)) $?", "poweroff -f"]
-    log = boot(["vmctl", "start", "-m", "128", "-b", "/guest/vmlinuz", "-r",
-                "/guest/initrd", "-a", "console=ttyS0", "-d", "ram:16",
-                "linux"], guest=True, limit=200, prompt=b"guest login: ",
-               stdin=("\r".join(lines) + "\r").encode()).log
-    assert f"\n{nonce * 3 + 1} 0\n" in log, log[-2000:]
+
+    def go():
+        return boot(["vmctl", "start", "-m", "128", "-b", "/guest/vmlinuz",
+                     "-r", "/guest/initrd", "-a", "console=ttyS0", "-d",
+                     "ram:16", "linux"], guest=True, limit=200, expect=None,
+                    prompt=b"guest login: ",
+                    stdin=("\r".join(lines) + "\r").encode())
+
+    result = once_more(go)
+    assert result.status == 0, result.why
+    assert f"\n{nonce * 3 + 1} 0\n" in result.log, result.log[-2000:]
 
 
 def test_linux_on_vmx():
