@@ -562,7 +562,15 @@ exits() {
 id() { vmctl status $1 | awk 'END { print $1 }'; }
 pid() { vmctl status $1 | awk 'END { print $2 }'; }
 now() { cut -d' ' -f1 /proc/uptime; }
-gone() { while [ -d /proc/$1 ]; do usleep 10000; done; }
+# 10 seconds for what should be so soon.
+soon() {
+	i=0; until "$@"; do
+		i=$((i + 1)); [ $i -lt 500 ] || { echo "never: $*"; return; }
+		usleep 20000
+	done
+}
+gone() { soon [ ! -d /proc/$1 ]; }
+more() { [ $(exits $1) -gt $2 ]; }
 export M="-m 8"
 """
 
@@ -648,14 +656,14 @@ SECTIONS = {
         t vmctl pause it
         t vmctl stop it
         for guest in $(g triple) /etc/again; do
-            vmctl start $M -b $guest it; n=$(id it)
-            for i in 1 2 3 4 5 6; do
-                vmctl pause it || echo "no pause"
+            vmctl start $M -s 4 -b $guest it; n=$(id it)
+            for j in 1 2 3 4 5 6; do
+                timeout 9 vmctl pause it || echo "no pause"
                 vmctl status it | tail -n 1
                 a=$(exits $n); usleep 50000
                 echo "paused $(($(exits $n) - a))"
                 vmctl unpause it || echo "no unpause"
-                until [ $(exits $n) -gt $a ]; do usleep 10000; done
+                soon more $n $a
             done
             t vmctl stop it
         done""",
@@ -888,7 +896,8 @@ def test_pause(sections):
     assert re.findall(r"^paused (.*)$", text, re.M) == 13 * ["0"]
     assert len(re.findall(r"^ .* paused +it$", text, re.M)) == 13
     assert int(re.search(r"^runs (\d+)$", text, re.M)[1]) > 0
-    assert "no pause" not in text and "no unpause" not in text
+    for bad in "no pause", "no unpause", "never":
+        assert bad not in text
 
 
 def test_console(sections):
