@@ -125,16 +125,6 @@ random_kick(void *arg, unsigned int queue)
 	mon_kick(arg);
 }
 
-/* The keyboard controller is not there, but for its reset line. */
-static void
-keyboard(void *arg, struct io *io)
-{
-	if (io->in)
-		io->data = 0xff;
-	else if (io->data == 0xfe)
-		mon_reset(arg);
-}
-
 static void
 slot_add(struct machine *h, struct pci_func *f, unsigned int slot)
 {
@@ -180,7 +170,6 @@ devices_init(struct mon *m)
 	ns16550_init(&h->uart, &wires, &m->timers);
 	ns16550_attach(&h->uart, &m->bus, MACHINE_COM1);
 	ns16550_modem(&h->uart, 0xb0);		/* CTS, DSR, DCD */
-	bus_add(&m->bus, MACHINE_KBD, 1, true, keyboard, m);
 	pci_init(&h->pci, &m->bus);
 	virtio_rnd_init(&h->rnd, &owner, random_fill, m);
 	slot_add(h, &h->rnd.virtio.pci, slot++);

@@ -27,7 +27,6 @@
 
 #define MACHINE_COM1	0x3f8
 #define MACHINE_BARS	0xc000
-#define MACHINE_KBD	0x64		/* FE: reset, as a PC's keyboard has */
 
 /* disk.c: a raw file; "ram:FILE" a copy of it; "ram:SIZE" zeros, in MiB. */
 struct disk {
