@@ -5,8 +5,7 @@
  * Exercises: the initial APIC id, shared memory, a monitor's threads.
  * Expected exits: on each, OUT 0x70 until all four have arrived at the
  *	counter at 0x30000; VALUE of the APIC id and 0x100 times the turn;
- *	HLT with interrupts on. VCPU 0 does not halt, but reads 0x71 until
- *	all have told; DONE.
+ *	IN 0x71 until all have told; DONE.
  * Why: a monitor that runs one VCPU after the other would wait for ever.
  */
 #include "trap.h"
@@ -26,12 +25,7 @@
 	orl	%ebx, %eax
 	REPORT
 	lock	incl 0x30080
-	testl	%ebx, %ebx
-	jz	3f
-2:	sti
-	hlt
-	jmp	2b
-3:	inb	$0x71, %al
+2:	inb	$0x71, %al
 	cmpl	$VCPUS, 0x30080
-	jb	3b
+	jb	2b
 	DONE

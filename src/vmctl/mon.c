@@ -299,7 +299,12 @@ cpu_exit(struct mon_cpu *c)
 		cpu_io(c);
 		break;
 	case CLIENT_HLT:
-		c->halted = true;
+		/*
+		 * Not if a vector that an earlier RUN brought still waits in
+		 * the driver, as behind STI: the PIC counts it as taken and
+		 * asks no more, and it is what ends this HLT.
+		 */
+		c->halted = c->v.run.vrp_irqready != 0;
 		break;
 	case CLIENT_SHUTDOWN:
 		mon_reset(m);
