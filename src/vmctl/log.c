@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "dev/dev.h"
+#include "vmctl.h"
 
 void
 dev_log(const char *fmt, ...)
@@ -16,5 +17,5 @@ dev_log(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "vmctl: %s\n", line);
+	(void)ctl_error(0, "%s", line);
 }

@@ -334,7 +334,15 @@ machine_create(struct mon *m)
 	h->console.drained = console_drained;
 	h->console.left = console_left;
 	h->console.arg = m;
-	devices_init(m);
+	return (CTL_OK);
+}
+
+int
+machine_start(struct mon *m)
+{
+	struct machine *h = m->machine;
+	unsigned int i;
+
 	for (i = 0; i < h->nnics; i++)
 		if (nic_start(&h->nic[i]) != 0)
 			return (ctl_error(CTL_FAIL, "no thread for a network "

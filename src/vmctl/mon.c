@@ -594,7 +594,7 @@ mon_create(struct mon *m, const struct mon_config *config)
 	pthread_mutex_lock(&m->lock);
 	status = machine_boot(m);
 	pthread_mutex_unlock(&m->lock);
-	return (status);
+	return (status != CTL_OK ? status : machine_start(m));
 }
 
 /* The memory goes with the process. */

@@ -124,9 +124,11 @@ uint64_t mon_now(void *);
 
 /*
  * machine.c
- * create: opens the back ends and wires the devices; 0, or told and CTL_FAIL.
+ * create: opens the back ends. CTL_OK, or told and CTL_FAIL.
  * boot: devices as after power-on, the images in memory, start states. 0, or
  *	told and CTL_FAIL. No VCPU runs.
+ * start: threads that wait for back ends, once devices are there. CTL_OK, or
+ *	told and CTL_FAIL.
  * ack: the vector of the interrupt that VCPU 0 takes now.
  * put: a byte on the serial line, as if the guest had sent it. False: there
  *	is no room now.
@@ -135,6 +137,7 @@ uint64_t mon_now(void *);
 int	 machine_create(struct mon *);
 void	 machine_destroy(struct mon *);
 int	 machine_boot(struct mon *);
+int	 machine_start(struct mon *);
 uint8_t	 machine_ack(struct mon *);
 bool	 machine_put(struct mon *, uint8_t);
 void	 machine_work(struct mon *);

@@ -22,7 +22,7 @@
 #define REX_B		1
 
 /* Order of the encoding, in indices of vrs_gprs[]. */
-static const uint8_t gpr_of[16] = {
+const uint8_t insn_gpr[16] = {
 	VCPU_REGS_RAX, VCPU_REGS_RCX, VCPU_REGS_RDX, VCPU_REGS_RBX,
 	VCPU_REGS_RSP, VCPU_REGS_RBP, VCPU_REGS_RSI, VCPU_REGS_RDI,
 	VCPU_REGS_R8, VCPU_REGS_R9, VCPU_REGS_R10, VCPU_REGS_R11,
@@ -166,10 +166,10 @@ decode_mem(struct decoder *d, uint8_t modrm, struct insn *in)
 		if (error != 0)
 			return (error);
 		in->scale = 1 << (sib >> 6);
-		in->index = gpr_of[(sib >> 3 & 7) | ((d->rex & REX_X) << 2)];
+		in->index = insn_gpr[(sib >> 3 & 7) | ((d->rex & REX_X) << 2)];
 		if (in->index == VCPU_REGS_RSP)
 			in->index = -1;
-		in->base = gpr_of[(sib & 7) | ((d->rex & REX_B) << 3)];
+		in->base = insn_gpr[(sib & 7) | ((d->rex & REX_B) << 3)];
 		if (mod == 0 && (sib & 7) == 5) {
 			in->base = -1;
 			size = 4;
@@ -178,7 +178,7 @@ decode_mem(struct decoder *d, uint8_t modrm, struct insn *in)
 		in->riprel = d->bits == 64;
 		size = 4;
 	} else
-		in->base = gpr_of[rm | ((d->rex & REX_B) << 3)];
+		in->base = insn_gpr[rm | ((d->rex & REX_B) << 3)];
 
 	in->seg = in->base == VCPU_REGS_RSP || in->base == VCPU_REGS_RBP ?
 	    VCPU_REGS_SS : VCPU_REGS_DS;
@@ -206,7 +206,7 @@ decode_mov(struct decoder *d, uint8_t op, struct insn *in)
 	in->op = mov_op[op & 3];
 	in->opsize = d->bits == 64 ? 8 : 4;
 	in->reg = (modrm >> 3 & 7) | (d->rex & REX_R) << 1;
-	in->gpr = gpr_of[(modrm & 7) | (d->rex & REX_B) << 3];
+	in->gpr = insn_gpr[(modrm & 7) | (d->rex & REX_B) << 3];
 	if ((d->prefix & PREFIX_LOCK) == 0)
 		return (0);
 	if ((op & 1) != 0 || in->reg != 0)
@@ -220,9 +220,8 @@ static int
 decode_group7(struct decoder *d, struct insn *in)
 {
 	uint8_t modrm, reg;
-	int error;
+	int error = decode_byte(d, &modrm);
 
-	error = decode_byte(d, &modrm);
 	if (error != 0)
 		return (error);
 	reg = modrm >> 3 & 7;
@@ -238,7 +237,7 @@ decode_group7(struct decoder *d, struct insn *in)
 		in->opsize = 2;
 	if (modrm >> 6 != 3)
 		return (decode_mem(d, modrm, in));
-	in->gpr = gpr_of[(modrm & 7) | (d->rex & REX_B) << 3];
+	in->gpr = insn_gpr[(modrm & 7) | (d->rex & REX_B) << 3];
 	return (0);
 }
 
@@ -248,9 +247,8 @@ decode_0f(struct decoder *d, struct insn *in)
 {
 	uint8_t op;
 	size_t i;
-	int error;
+	int error = decode_byte(d, &op);
 
-	error = decode_byte(d, &op);
 	if (error != 0)
 		return (error);
 	if ((op & 0xfc) == 0x20)

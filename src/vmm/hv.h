@@ -126,6 +126,17 @@ struct entry_broken {
 /* Whose part of the control structure a rule is about. */
 enum entry_part { ENTRY_CTL, ENTRY_HOST, ENTRY_GUEST };
 
+/* One row, in a function that has x, guest_only and broken: is it kept? */
+#define ENTRY_RULE(section, part, id, name, holds, ok, allowed)		\
+	x = (holds);							\
+	if ((!guest_only || ENTRY_##part == ENTRY_GUEST) && !(ok)) {	\
+		static const struct entry_rule rule = {			\
+			id, section, name, allowed			\
+		};							\
+		*broken = (struct entry_broken){ &rule, x };		\
+		return (true);						\
+	}
+
 struct vmexit {
 	enum vmexit_kind kind;
 	uint64_t	code;		/* as the CPU gave it */

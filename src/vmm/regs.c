@@ -335,9 +335,8 @@ regs_store(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 int
 regs_write(struct vcpu *v, uint64_t mask, const struct vcpu_reg_state *rs)
 {
-	int error;
+	int error = regs_check(mask, rs);
 
-	error = regs_check(mask, rs);
 	if (error == 0)
 		regs_store(v, mask, rs);
 	return (error);

@@ -40,17 +40,7 @@ svm_rules(const struct vmcb *b, bool guest_only, struct entry_broken *broken)
 {
 	uint64_t x;
 
-#define RULE(section, part, id, name, holds, ok, allowed)		\
-	x = (holds);							\
-	if ((!guest_only || ENTRY_##part == ENTRY_GUEST) && !(ok)) {	\
-		static const struct entry_rule rule = {			\
-			id, section, name, allowed			\
-		};							\
-									\
-		broken->rule = &rule;					\
-		broken->value = x;					\
-		return (true);						\
-	}
+#define RULE	ENTRY_RULE
 #include "svm_rules.def"
 #undef RULE
 	return (false);

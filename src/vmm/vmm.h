@@ -424,6 +424,7 @@ struct insn {
 	int32_t		disp;
 };
 
+extern const uint8_t insn_gpr[16];	/* of vrs_gprs[], as encoded */
 int	 insn_decode(const uint8_t *, size_t n, int bits, struct insn *);
 int	 insn_fetch(struct vcpu *, struct insn *, struct gmem_fault *);
 uint64_t insn_ea(struct vcpu *, const struct insn *);

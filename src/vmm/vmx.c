@@ -114,8 +114,7 @@ vmx_fill_msr_bitmap(uint8_t *map)
 static void
 vmx_detach(void)
 {
-	if (vmx_msr_bitmap != NULL)
-		host_page_free(vmx_msr_bitmap, MSR_BITMAP_ORDER);
+	host_page_free(vmx_msr_bitmap, MSR_BITMAP_ORDER);
 	host_free(vmx_cpus);
 	vmx_msr_bitmap = NULL;
 	vmx_cpus = NULL;
@@ -140,8 +139,7 @@ vmx_cpu_release(unsigned int cpu)
 {
 	struct vmx_cpu *c = &vmx_cpus[cpu];
 
-	if (c->vmxon != NULL)
-		host_page_free(c->vmxon, 0);
+	host_page_free(c->vmxon, 0);
 	c->vmxon = NULL;
 }
 
@@ -303,10 +301,8 @@ vmx_vcpu_free(struct vcpu *v)
 	struct vmx_vcpu *s = v->hv;
 
 	HOST_ASSERT(s->cpu < 0);	/* a CPU would write to the page */
-	if (s->vmcs != NULL)
-		host_page_free(s->vmcs, 0);
-	if (s->msrs != NULL)
-		host_page_free(s->msrs, 0);
+	host_page_free(s->vmcs, 0);
+	host_page_free(s->msrs, 0);
 	host_free(s);
 	v->hv = NULL;
 }
@@ -855,14 +851,6 @@ vmx_decode_exception(struct vcpu *v, struct vmexit *x)
 	return (VMEXIT_EXCEPTION);
 }
 
-/* The registers as instructions number them. */
-static const uint8_t vmx_gpr[16] = {
-	VCPU_REGS_RAX, VCPU_REGS_RCX, VCPU_REGS_RDX, VCPU_REGS_RBX,
-	VCPU_REGS_RSP, VCPU_REGS_RBP, VCPU_REGS_RSI, VCPU_REGS_RDI,
-	VCPU_REGS_R8, VCPU_REGS_R9, VCPU_REGS_R10, VCPU_REGS_R11,
-	VCPU_REGS_R12, VCPU_REGS_R13, VCPU_REGS_R14, VCPU_REGS_R15,
-};
-
 /* SDM Vol. 3C 27.2.1 "Basic VM-Exit Information", Table 27-3 */
 static enum vmexit_kind
 vmx_decode_cr(struct vmexit *x)
@@ -875,7 +863,7 @@ vmx_decode_cr(struct vmexit *x)
 	x->u.reg.decoded = true;
 	x->u.reg.reg = q & 0xf;
 	x->u.reg.op = op[q >> 4 & 3];
-	x->u.reg.gpr = vmx_gpr[q >> 8 & 0xf];
+	x->u.reg.gpr = insn_gpr[q >> 8 & 0xf];
 	x->u.reg.value = (uint16_t)(q >> 16);
 	return (VMEXIT_CR);
 }
@@ -895,7 +883,7 @@ vmx_decode_dr(struct vcpu *v, struct vmexit *x)
 	x->u.reg.decoded = true;
 	x->u.reg.reg = q & 7;
 	x->u.reg.op = (q & 0x10) != 0 ? REG_READ : REG_WRITE;
-	x->u.reg.gpr = vmx_gpr[q >> 8 & 0xf];
+	x->u.reg.gpr = insn_gpr[q >> 8 & 0xf];
 	return (VMEXIT_DR);
 }
 

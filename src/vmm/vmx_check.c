@@ -113,17 +113,8 @@ vmx_rules(bool guest_only, struct entry_broken *broken)
 	bool stepping = (rflags & RFLAGS_TF) != 0 &&
 	    (F(GUEST_DEBUGCTL) & DEBUGCTL_BTF) == 0;
 
-#define RULE(section, part, id, field, ok, allowed)			\
-	x = F(field);							\
-	if ((!guest_only || ENTRY_##part == ENTRY_GUEST) && !(ok)) {	\
-		static const struct entry_rule rule = {			\
-			id, section, #field, allowed			\
-		};							\
-									\
-		broken->rule = &rule;					\
-		broken->value = x;					\
-		return (true);						\
-	}
+#define RULE(section, part, id, field, ok, allowed) \
+	ENTRY_RULE(section, part, id, #field, F(field), ok, allowed)
 #include "vmx_rules.def"
 #undef RULE
 	return (false);

@@ -86,6 +86,13 @@ class Host:
             raise EOFError(self.last_words())
         return data
 
+    def ask(self, command):
+        """What the debugger says to it."""
+        self.send(command)
+        while (said := self.receive()) is None:
+            self.wait(self.debugger)
+        return said
+
     def line(self, text):
         """Types a line; what is said up to the next prompt."""
         begin = len(self.log)
@@ -175,12 +182,6 @@ class Qemu(Host):
             self.socket.sendall(b"+")
         return m and m[1].decode()
 
-    def ask(self, packet):
-        self.send(packet)
-        while (said := self.receive()) is None:
-            self.wait(self.debugger)
-        return said
-
     def stopped(self):
         if self.receive() is None:
             return
@@ -240,12 +241,6 @@ class Bochs(Host):
             return None
         said, self.held = self.held, b""
         return said.decode(errors="replace")
-
-    def ask(self, command):
-        self.send(command)
-        while (said := self.receive()) is None:
-            self.wait(self.debugger)
-        return said
 
     def stopped(self):
         if self.receive() is None:

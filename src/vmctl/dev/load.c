@@ -8,27 +8,10 @@
 #include <string.h>
 
 #include "load.h"
+#include "../x86.h"
 
-/* SDM Vol. 3A 2.5 "Control Registers", 2.2.1 "Extended Feature Enable ...". */
-#define CR0_PE		0x00000001UL
-#define CR0_ET		0x00000010UL
-#define CR0_NE		0x00000020UL
-#define CR0_PG		0x80000000UL
-#define CR4_PAE		0x00000020UL
-#define EFER_LME	0x00000100UL
-#define EFER_LMA	0x00000400UL
-
-/* vsi_ar, as the descriptors' bits 40-55 have it. */
-#define AR_CODE		0x009b
-#define AR_DATA		0x0093
-#define AR_TSS		0x008b
-#define AR_FLAT32	0xc000		/* G, D/B */
-#define AR_FLAT64	0xa000		/* G, L */
-#define AR_UNUSABLE	0x10000
-
-#define PTE_P_RW	0x03UL
-#define PTE_PS		0x80UL
-#define HUGE_PAGE	0x200000UL
+#define AR_FLAT32	(AR_G | AR_DB)
+#define AR_FLAT64	(AR_G | AR_L)
 
 #define FLAT_AT		0x7c00
 #define FLAT_DISK	0x80		/* DL of a BIOS: the first hard disk */
@@ -131,11 +114,13 @@ make_tables(const struct load *l, uint64_t code, uint64_t data)
 	gdt[LOAD_CS / 8] = descriptor(code);
 	gdt[LOAD_DS / 8] = descriptor(data);
 	memset(table, 0, 0x6000);
-	table[0] = (LOAD_PML4 + 0x1000) | PTE_P_RW;
+	table[0] = (LOAD_PML4 + 0x1000) | PTE_P | PTE_RW;
 	for (i = 0; i < 4; i++)
-		table[512 + i] = (LOAD_PML4 + (2 + i) * 0x1000) | PTE_P_RW;
+		table[512 + i] = (LOAD_PML4 + (2 + i) * 0x1000) | PTE_P |
+		    PTE_RW;
 	for (i = 0; i < 4 * 512; i++)
-		table[1024 + i] = i * HUGE_PAGE | PTE_P_RW | PTE_PS;
+		table[1024 + i] = i * HUGE_PAGE | PTE_P | PTE_RW |
+		    PTE_PS;
 }
 
 void
