@@ -51,6 +51,12 @@ BOOT_LIMIT = {"metal-svm": 100, "metal-vmx": 100, "metal-svm-bochs": 100,
 CLAUSE_LIMIT = {"metal-vmx": 1000, "metal-svm-bochs": 1000,
                 "linux-svm": 120, "linux-vmx": 400}
 
+# nohup(1), or a shell's background job, ignores signals, and what it starts
+# does. What tests start does not: a handler is not handed down.
+for ignored in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(ignored, lambda *_: None)
+
 
 def pytest_addoption(parser):
     group = parser.getgroup("vmm")

@@ -540,9 +540,7 @@ class Person:
             [sys.executable, TOP / "tools/emu.py", "--build", BUILD, "bochs",
              "--", *client], stdin=far, stdout=far, stderr=far,
             start_new_session=True, env={
-                **os.environ, "TERM": "dumb", "TMPDIR": str(tmp)},
-            # A shell's background job, as CI may be, ignores ^C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                **os.environ, "TERM": "dumb", "TMPDIR": str(tmp)})
         os.close(far)
         self.out = ""
         self.deadline = time.monotonic() + emu.time_limit(60)
