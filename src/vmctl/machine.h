@@ -24,6 +24,7 @@
 #include "dev/virtio_blk.h"
 #include "dev/virtio_net.h"
 #include "dev/virtio_rnd.h"
+#include "slirp/link.h"
 
 #define MACHINE_COM1	0x3f8
 #define MACHINE_BARS	0xc000
@@ -50,6 +51,7 @@ struct nic {
 	pid_t		 helper;	/* 0: none */
 	pthread_t	 reader;
 	pthread_cond_t	 room;		/* the guest may have a buffer */
+	struct link	 out;
 	struct virtio_net net;
 };
 

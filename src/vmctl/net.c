@@ -124,10 +124,14 @@ nic_send(void *arg, const void *frame, size_t len)
 {
 	struct nic *n = arg;
 
-	if (n->helper > 0)
-		(void)!send(n->fd, frame, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	else
+	if (n->helper == 0) {
 		(void)!write(n->fd, frame, len);
+		return;
+	}
+	n->out.len = 0;
+	(void)link_put(&n->out, frame, len);
+	(void)!send(n->fd, n->out.data, n->out.len, MSG_NOSIGNAL |
+	    MSG_DONTWAIT);
 }
 
 /*
@@ -145,26 +149,41 @@ nic_kick(void *arg, unsigned int queue)
 		mon_kick(n->mon);
 }
 
+/* A frame for the guest waits until there is a buffer for it. Lock held. */
+static void
+nic_receive(struct nic *n, const void *frame, size_t len)
+{
+	while (n->mon->state != MON_END &&
+	    !virtio_net_receive(&n->net, frame, len))
+		pthread_cond_wait(&n->room, &n->mon->lock);
+}
+
 /*
- * Frames for the guest. One that it has no buffer for waits. Woken by one
- * frame, this thread does not interrupt whoever sends the next ones, where
- * they share a CPU: so it takes, and the guest gets, many at once.
+ * Frames for the guest. Woken by one, this thread does not interrupt whoever
+ * sends the next ones, where they share a CPU: so it takes, and the guest
+ * gets, many at once.
  */
 static void *
 nic_main(void *arg)
 {
 	struct nic *n = arg;
-	static _Thread_local uint8_t frame[65536];
+	static _Thread_local struct link in;
 	struct sched_param none = { 0 };
+	const uint8_t *frame;
+	size_t size;
 	ssize_t len;
 
 	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
-	while ((len = read(n->fd, frame, sizeof(frame))) > 0 ||
+	while ((len = read(n->fd, in.data, sizeof(in.data))) > 0 ||
 	    (len < 0 && errno == EINTR)) {
+		in.len = len > 0 ? (size_t)len : 0;
+		in.at = 0;
 		pthread_mutex_lock(&n->mon->lock);
-		while (len > 0 && n->mon->state != MON_END &&
-		    !virtio_net_receive(&n->net, frame, (size_t)len))
-			pthread_cond_wait(&n->room, &n->mon->lock);
+		if (n->helper == 0 && in.len > 0)
+			nic_receive(n, in.data, in.len);
+		else
+			while ((frame = link_next(&in, &size)) != NULL)
+				nic_receive(n, frame, size);
 		pthread_mutex_unlock(&n->mon->lock);
 	}
 	return (NULL);

@@ -7,7 +7,7 @@ CFLAGS_COMMON	?= -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
 		   -Wmissing-prototypes -Wvla
 
 vmctl_CFLAGS	:= -std=c11 -D_GNU_SOURCE -Iinclude
-vmctl_HDR	:= $(wildcard src/vmctl/*.h src/vmctl/dev/*.h) \
+vmctl_HDR	:= $(wildcard $(addprefix src/vmctl/,*.h dev/*.h slirp/*.h)) \
 		   include/vmmvar.h guests/guest.h
 vmctl_SRC	:= $(sort $(wildcard src/vmctl/*.c src/vmctl/*.S \
 		   src/vmctl/dev/*.c))

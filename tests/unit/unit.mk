@@ -62,8 +62,9 @@ $(BUILD)/unit/obj/dev/%.o: tests/unit/dev/%.c \
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_COMMON) $(unit_DEVFLAGS) $(unit_SANITIZE) -c -o $@ $<
 
-# It has the file that it tests inside.
+# They have inside what they test.
 $(BUILD)/unit/obj/dev/check_console.o: src/vmctl/console.c src/vmctl/console.h
+$(BUILD)/unit/obj/dev/check_link.o: src/vmctl/slirp/link.h
 
 $(BUILD)/unit/dev/check_%: $(BUILD)/unit/obj/dev/check_%.o $(unit_DEVOBJ)
 	@mkdir -p $(@D)

@@ -3,16 +3,18 @@
  * slirp.c - vmctl-slirp: the user network of one VM's interface.
  *
  * A process of its own, since libslirp is a shared library and vmctl is
- * static. Frames come and go as packets on standard input, one end of a
- * socket pair, the first of one byte to say that it works; it ends with the
- * other end. The guest is 10.0.2.15, asks 10.0.2.2 for an address and reaches
- * there what listens on this machine's loopback.
+ * static. Frames come and go on standard input, one end of a pair of sockets
+ * (link.h), behind a first packet of one byte that says that it works; it ends
+ * with the other end. The guest is 10.0.2.15, asks 10.0.2.2 for an address and
+ * reaches there what listens on this machine's loopback.
  */
+#define _GNU_SOURCE		/* SCHED_BATCH */
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,10 +25,12 @@
 
 #include <slirp/libslirp.h>
 
+#include "link.h"
+
 #define LINK		STDIN_FILENO
-#define FRAME_MAX	65536
 #define FDS_MAX		1024
 #define TIMERS		16
+#define TURN		256		/* packets, before others are served */
 
 struct timer {
 	SlirpTimerCb	 fire;
@@ -38,6 +42,7 @@ struct timer {
 static struct timer timers[TIMERS];
 static struct pollfd fds[FDS_MAX];
 static int nfds;
+static struct link out;
 
 static int64_t
 now_ns(void *opaque)
@@ -49,15 +54,25 @@ now_ns(void *opaque)
 	return ((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
 }
 
+/* What waits for the guest goes, unless the link is full. */
+static void
+flush(void)
+{
+	if (out.len > 0 && (send(LINK, out.data, out.len, MSG_DONTWAIT |
+	    MSG_NOSIGNAL) >= 0 || errno != EAGAIN))
+		out.len = 0;
+}
+
 /* A frame for the guest; one that finds no room is lost, as on a wire. */
 static ssize_t
 to_guest(const void *buf, size_t len, void *opaque)
 {
-	ssize_t n;
-
 	(void)opaque;
-	n = send(LINK, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return (n < 0 && errno != EAGAIN ? -1 : (ssize_t)len);
+	if (!link_put(&out, buf, len)) {
+		flush();
+		(void)link_put(&out, buf, len);
+	}
+	return ((ssize_t)len);
 }
 
 static void
@@ -181,22 +196,35 @@ run_timers(uint32_t wait)
 	return (wait);
 }
 
-/* Everything the guest has sent. Returns: false: the VM has ended. */
+/*
+ * What the guest has sent, and of much of it a turn's worth. Returns: false:
+ * the VM has ended.
+ */
 static bool
 from_guest(Slirp *s)
 {
-	static uint8_t frame[FRAME_MAX];
-	ssize_t n;
+	static struct link in;
+	const uint8_t *frame;
+	size_t len, turn;
+	ssize_t n = 1;
 
-	while ((n = recv(LINK, frame, sizeof(frame), MSG_DONTWAIT)) > 0)
-		slirp_input(s, frame, (int)n);
-	return (n < 0 && (errno == EAGAIN || errno == EINTR));
+	for (turn = 0; turn < TURN; turn++) {
+		n = recv(LINK, in.data, sizeof(in.data), MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		in.len = (size_t)n;
+		in.at = 0;
+		while ((frame = link_next(&in, &len)) != NULL)
+			slirp_input(s, frame, (int)len);
+	}
+	return (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
 }
 
 int
 main(int argc, char **argv)
 {
 	SlirpConfig config = { .version = 1, .in_enabled = true };
+	struct sched_param none = { 0 };
 	uint32_t wait;
 	Slirp *s;
 	int n;
@@ -219,9 +247,13 @@ main(int argc, char **argv)
 		fprintf(stderr, "vmctl-slirp: standard input is no socket\n");
 		return (1);
 	}
+	/* Many frames at a time, as net.c has it for its reader. */
+	(void)sched_setscheduler(0, SCHED_BATCH, &none);
 	for (;;) {
+		flush();
 		nfds = 0;
-		(void)add_poll(LINK, SLIRP_POLL_IN, NULL);
+		(void)add_poll(LINK, SLIRP_POLL_IN |
+		    (out.len > 0 ? SLIRP_POLL_OUT : 0), NULL);
 		wait = run_timers(1000);
 		slirp_pollfds_fill(s, &wait, add_poll, NULL);
 		n = poll(fds, (nfds_t)nfds, (int)wait);

@@ -6,7 +6,7 @@ CC		?= gcc
 CFLAGS_COMMON	?= -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
 		   -Wmissing-prototypes -Wvla
 
-$(BUILD)/bin/vmctl-slirp: src/vmctl/slirp/slirp.c src/vmctl/slirp/slirp.mk
+$(BUILD)/bin/vmctl-slirp: $(addprefix src/vmctl/slirp/,slirp.c link.h slirp.mk)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_COMMON) -std=gnu11 -o $@ $< -lslirp
 
