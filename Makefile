@@ -145,7 +145,7 @@ guest-soak: ## Linux boots BOOTS=100 times in one VM; 20 VMs are killed
 	@$(DEPS) guest
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
 	+@$(LOCKED) linux-all guest-all
-	@$(EMU) run $(GUEST_ON) --count --limit 7200 -- sh -c \
+	@$(EMU) run $(GUEST_ON) --limit 7200 -- sh -c \
 	    "BOOTS=$(BOOTS); $$(cat guests/linux/soak)"
 
 .PHONY: compile

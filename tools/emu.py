@@ -162,7 +162,8 @@ def qemu_argv(job, backend, serial="stdio"):
     if backend.host == "linux":
         argv += ["-kernel", str(linuximg.kernel(job)),
                  "-initrd", str(linuximg.initrd(job)),
-                 "-append", linuximg.cmdline(job)]
+                 "-append", linuximg.cmdline(
+                     job, "" if backend.count else linuximg.TICKS)]
     elif job.disk:
         argv += ["-drive", f"file={disk_image(job)},format=raw,if=ide"]
     else:
