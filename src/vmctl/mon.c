@@ -444,12 +444,21 @@ restart(struct mon *m)
 	wake_all(m);
 }
 
+/* Has somebody ended the VM by TERM? A VCPU that stands still is not told. */
+static void
+look(struct mon *m)
+{
+	if (client_ioc_intr(m->fd, m->id, 0, m->cpu[0].intr) == ENOENT)
+		mon_finish(m, END_STOPPED);
+}
+
 /* The device thread: timers, work, and what the VM is to do. Lock held. */
 static void
 device_main(struct mon *m)
 {
-	uint64_t stop = m->config->seconds == 0 ? TIME_NEVER :
-	    mon_now(m) + m->config->seconds * SECOND_NS, next;
+	uint64_t now = mon_now(m), seen = now, next,
+	    stop = m->config->seconds == 0 ? TIME_NEVER :
+	    now + m->config->seconds * SECOND_NS;
 
 	for (;;) {
 		give_way(m);
@@ -458,9 +467,15 @@ device_main(struct mon *m)
 		if (m->state == MON_RESET)
 			restart(m);
 		timers_run(&m->timers);
-		if (stop <= mon_now(m)) {
+		now = mon_now(m);
+		if (stop <= now) {
 			mon_finish(m, END_TIME);
 			break;
+		}
+		if (now - seen >= SECOND_NS) {
+			seen = now;
+			look(m);
+			continue;
 		}
 		if (m->busy) {
 			m->busy = false;
@@ -470,7 +485,9 @@ device_main(struct mon *m)
 			continue;
 		}
 		next = timers_next(&m->timers);
-		wait_until(m, &m->work, next < stop ? next : stop);
+		next = next < stop ? next : stop;
+		wait_until(m, &m->work, next < seen + SECOND_NS ? next :
+		    seen + SECOND_NS);
 	}
 }
 

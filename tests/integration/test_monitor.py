@@ -726,6 +726,9 @@ SECTIONS = {
         echo "- by TERM"
         vmctl start $M -s 2 -b $(g spin) it; p=$(pid it)
         vmctl term $(id it); gone $p; cat /run/vmm/it.log
+        echo "- by TERM, while it stands still"
+        vmctl start $M -b $(g spin) it; p=$(pid it); vmctl pause it
+        vmctl term $(id it); gone $p; cat /run/vmm/it.log
         pins""",
     "hangs": """
         vmctl start $M -b $(g spin) it; p=$(pid it)
@@ -933,6 +936,7 @@ def test_kill(sections):
     assert [a[1:] for a in answers(text)][:3] == [(HEAD, 0), ("", 0), ("", 0)]
     assert text.count("vmctl: it: ended by signal 9 (Killed)\n-c = 1\n") == 2
     assert "- by TERM\nvmctl: it: stopped\n" in text
+    assert "- by TERM, while it stands still\nvmctl: it: stopped\n" in text
 
 
 def test_stopped_process(sections):
