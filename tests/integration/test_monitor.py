@@ -483,11 +483,11 @@ KERNELS = {
         xor %eax, %eax
         out %ax, %dx
         jmp 1b""",
-    # Starts over as soon as it runs, by the keyboard's line.
+    # Starts over as soon as it runs, by a triple fault.
     "again": """
-        mov $0xfe, %al
-        out %al, $0x64
-    1:  jmp 1b""",
+        lidt none
+        int3
+    none: .long 0, 0""",
 }
 
 # A guest of guest.h that has something to complain about.
@@ -523,21 +523,20 @@ def kernels(tmp):
     """{path in the RAM disk: file}"""
     made = {f"etc/{name}": assemble(tmp, MULTIBOOT + text + "\n", "0x100000")
             for name, text in KERNELS.items()}
-    # The same as a boot sector, in 16 bits.
-    sector = assemble(tmp, """
+    # The same as boot sectors, in 16 bits; one has a BIOS start it again.
+    sector, bios = [assemble(tmp, f"""
         .code16
         .globl _start
         _start: mov $0x3f8, %dx
         mov $'f', %al
         out %al, %dx
-        cli
-        hlt
+        {end}
         .org 510
         .byte 0x55, 0xaa
-        """, "0x7c00")
+        """, "0x7c00") for end in ("cli; hlt", "ljmp $0xf000, $0xfff0")]
     # An ELF file that wants memory at 64 MiB.
     high = bytearray(made["etc/hello"])
-    return {**made, "etc/sector": sector, "etc/empty": Raw(),
+    return {**made, "etc/sector": sector, "etc/bios": bios, "etc/empty": Raw(),
             "etc/fails": assemble(tmp, GUEST, "0x8000"),
             "etc/high": Raw(moved(high, 64 << 20))}
 
@@ -620,6 +619,7 @@ SECTIONS = {
         t vmctl start -c $M -b /etc/hello it </dev/null
         t vmctl start -c $M -b /etc/hello -r /etc/passwd it </dev/null
         t vmctl start -c $M -b /etc/sector it </dev/null
+        t vmctl start -c $M -t 2 -b /etc/bios it </dev/null
         t vmctl start -c $M -b $(g smp) -s 4 it </dev/null
         before=$(now)
         t vmctl start -c $M -t 2 -b $(g spin) it </dev/null
@@ -856,7 +856,8 @@ def test_how_a_vm_ends(sections):
         ("hello\nvmctl: it: halted\n", 0),
         ("hello\nvmctl: it: halted\n", 0),
         ("fvmctl: it: halted\n", 0)]
-    smp, time_over, background = found[6:]
+    bios, smp, time_over, background = found[6:]
+    assert re.fullmatch("ff+vmctl: it: its time is over\n", bios[0])
     # Each VCPU has its own number, and its own turn; all are waited for.
     values = re.findall(r"^vcpu (\d): value (\w+)$", smp[0], re.M)
     for cpu in range(4):
