@@ -333,10 +333,10 @@ def test_input_of_a_file_has_no_escape(server, tmp_path):
 
 # --- Completion -------------------------------------------------------------
 
-def complete(line, cwd=TOP, run="/none"):
+def complete(line, cwd=TOP, run="/none", before=""):
     """What bash would offer for the last word of the line."""
     words = ["vmctl", *line.split(" ")]
-    script = f"""source {TOP}/src/vmctl/vmctl.bash
+    script = f"""source {TOP}/src/vmctl/vmctl.bash; {before}
 COMP_WORDS=({' '.join(repr(w) for w in words)})
 COMP_CWORD={len(words) - 1}
 _vmctl
@@ -366,6 +366,13 @@ def test_completion(tmp_path, line, offered):
     (tmp_path / "old.log").touch()
     (tmp_path / "vm linux").touch()
     assert complete(line, tmp_path, tmp_path) == sorted(offered)
+
+
+@pytest.mark.parametrize("line,offered", [
+    ("start -n t", ["-o nospace", "tap="]), ("start -n u", ["user"])])
+def test_completion_goes_on(line, offered):
+    """The interface's name is behind tap=, and of the same word."""
+    assert complete(line, before="compopt() { echo $*; }") == offered
 
 
 def test_completion_knows_every_command():
