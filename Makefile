@@ -135,8 +135,10 @@ linux-guest: ## Linux boots in a VM of ours, to a login; CPU=intel: in Bochs
 	@$(DEPS) guest
 	@$(KERNEL) $(FLAVOR) $(LINUX_KERNEL)
 	+@$(LOCKED) linux-all guest-all
-	@$(EMU) shell $(GUEST_ON) -- vmctl start -c -n user -d ram:64 \
-	    -b /guest/vmlinuz -r /guest/initrd -a '$(GUEST_CMDLINE)' linux
+	@$(EMU) shell $(GUEST_ON) -- sh -c "vmctl start -c -n user -d ram:64 \
+	    -b /guest/vmlinuz -r /guest/initrd -a '$(GUEST_CMDLINE)' linux; \
+	    r=\$$?; ! vmctl status linux 2>/dev/null || setsid cttyhack sh; \
+	    exit \$$r"
 
 BOOTS	?= 100
 

@@ -99,33 +99,35 @@ mem_flush(void *arg)
 	return (0);
 }
 
-/* "ram:": zeros of so many MiB, or what the file has now. */
+/* "ram:": zeros, or what the file has now. */
 static int
 open_ram(struct disk *d, const char *what)
 {
-	unsigned long mib;
-	char *end;
+	int error = 0;
 	FILE *f;
-	long n;
+	size_t n;
 
-	mib = strtoul(what, &end, 10);
-	if (*end == '\0' && mib > 0 && mib < 65536) {
-		d->size = mib * CLIENT_MIB;
+	d->size = parse_size(what, CLIENT_MIB);
+	if (d->size > 0)
 		d->mem = calloc(1, d->size);
-	} else {
+	else {
 		f = fopen(what, "r");
 		if (f == NULL)
-			return (ctl_error(CTL_FAIL, "%s: %s", what,
-			    strerror(errno)));
+			return (ctl_error(CTL_FAIL, "ram:%s: %s; say a file, "
+			    "or a size like 64M", what, strerror(errno)));
 		while ((d->mem = realloc(d->mem, d->size + CLIENT_MIB)) !=
-		    NULL && (n = (long)fread(d->mem + d->size, 1, CLIENT_MIB,
-		    f)) > 0)
-			d->size += (uint64_t)n;
+		    NULL && (n = fread(d->mem + d->size, 1, CLIENT_MIB, f)) > 0)
+			d->size += n;
+		if (ferror(f))
+			error = errno;
 		fclose(f);
 		d->size -= d->size % 512;
 	}
+	if (error != 0)
+		return (ctl_error(CTL_FAIL, "ram:%s: %s", what,
+		    strerror(error)));
 	return (d->mem != NULL && d->size > 0 ? CTL_OK : ctl_error(CTL_FAIL,
-	    "%s: empty, or larger than memory", what));
+	    "ram:%s: empty, or larger than memory", what));
 }
 
 int
@@ -152,7 +154,8 @@ disk_open(struct disk *d, struct mon *m, const char *path)
 	/* Two VMs that write one disk would destroy it. */
 	if (flock(d->fd, (d->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 &&
 	    errno == EWOULDBLOCK)
-		return (ctl_error(CTL_FAIL, "%s: another VM has it", path));
+		return (ctl_error(CTL_FAIL, "%s: in use, by "
+		    "another VM or twice in this one", path));
 	d->size = (uint64_t)size;
 	if (d->size == 0 || d->size % 512 != 0)
 		return (ctl_error(CTL_FAIL, "%s: %llu bytes, which are no "

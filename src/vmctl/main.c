@@ -57,6 +57,24 @@ static const struct {
 	{ "console", console_main }, { "create", create_main },
 };
 
+/* help NAME, for what `usage' has. Returns: it does. */
+static bool
+help_program(const char *name)
+{
+	size_t n = strlen(name);
+	const char *p;
+
+	for (p = strchr(usage, '\n'); p != NULL; p = strchr(p + 1, '\n'))
+		if (strncmp(p, "\n  ", 3) == 0 &&
+		    strncmp(p + 3, name, n) == 0 && p[3 + n] == ' ') {
+			printf("%.*s\n", (int)strcspn(p + 1, "\n"), p + 1);
+			if (strcmp(name, "start") == 0)
+				puts(start_usage);
+			return (true);
+		}
+	return (false);
+}
+
 /*
  * `exec` and single commands end at the first failure and return it; the VMs
  * they made end with the process.
@@ -78,7 +96,10 @@ main(int argc, char **argv)
 			break;
 	if (strcmp(argv[1], "help") == 0 && argc == 2)
 		fputs(usage, stdout);
-	if (i < (int)(sizeof(programs) / sizeof(programs[0])))
+	if (strcmp(argv[1], "help") == 0 && argc == 3 &&
+	    help_program(argv[2]) && strcmp(argv[2], "create") != 0)
+		status = CTL_OK;	/* create is in both lists */
+	else if (i < (int)(sizeof(programs) / sizeof(programs[0])))
 		status = programs[i].main(argc - 1, argv + 1);
 	else if (strcmp(argv[1], "shell") == 0) {
 		if (argc > 2)

@@ -89,7 +89,10 @@ open_tap(struct nic *n, const char *name)
 		    "long", name));
 	strcpy(ifr.ifr_name, name);
 	n->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (n->fd < 0 || ioctl(n->fd, TUNSETIFF, &ifr) != 0)
+	if (n->fd < 0)
+		return (ctl_error(CTL_FAIL, "-n tap=%s: /dev/net/tun: %s; be "
+		    "root, and `modprobe tun'", name, strerror(errno)));
+	if (ioctl(n->fd, TUNSETIFF, &ifr) != 0)
 		return (ctl_error(CTL_FAIL, "-n tap=%s: %s; be root, and "
 		    "`ip tuntap add %s mode tap'", name, strerror(errno),
 		    name));

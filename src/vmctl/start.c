@@ -24,15 +24,18 @@
 #include "machine.h"
 #include "vmctl.h"
 
+#define DIGITS		"0123456789"
+#define NAME_CHARS	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
+			DIGITS "._-"
 #define MEMORY_MIB	512
-#define MEMORY_MAX_MIB	32768
+#define MEMORY_MAX_MIB	32512	/* the hole is below 32 GiB, too */
 
-static const char start_usage[] =
-    "usage: vmctl start [-c] [-b kernel] [-r initrd] [-a cmdline] [-d disk]\n"
+const char start_usage[] =
+    "usage: vmctl start [-c] -b kernel [-r initrd] [-a cmdline] [-d disk]\n"
     "           [-n user|tap=IF] [-m size] [-s vcpus] [-t seconds] name";
 
 /* Bytes of "512", "512M" or "2G"; 0: it is no size. `unit` if none is said. */
-static uint64_t
+uint64_t
 parse_size(const char *s, uint64_t unit)
 {
 	char *end;
@@ -132,14 +135,17 @@ parse_option(struct mon_config *c, int option)
 	    start_usage));
 }
 
-/* A name is a file's beside a log, and no number: those are ids. */
+/*
+ * A name is a file's beside a log, a word of a shell's, and no number: those
+ * are ids.
+ */
 static bool
 name_valid(const char *name)
 {
 	size_t n = strlen(name), log = strlen(CONTROL_LOG);
 
-	return (n > 0 && n <= MON_NAME_MAX && name[0] != '.' &&
-	    strchr(name, '/') == NULL && strspn(name, "0123456789") != n &&
+	return (n > 0 && n <= MON_NAME_MAX && strspn(name, NAME_CHARS) == n &&
+	    name[0] != '.' && name[0] != '-' && strspn(name, DIGITS) != n &&
 	    (n < log || strcmp(name + n - log, CONTROL_LOG) != 0));
 }
 
@@ -161,8 +167,9 @@ parse(int argc, char **argv, struct mon_config *c)
 	c->name = argv[optind];
 	if (!name_valid(c->name))
 		return (ctl_error(CTL_USAGE, "start: `%s' is no name: 1 to %d "
-		    "characters, no slash, no dot in front, not all digits, "
-		    "no " CONTROL_LOG " behind", c->name, MON_NAME_MAX));
+		    "letters, digits, dots, dashes and _, no dot or dash in "
+		    "front, not all digits, no " CONTROL_LOG " behind",
+		    c->name, MON_NAME_MAX));
 	if (c->kernel == NULL)
 		return (ctl_error(CTL_USAGE, "start: %s has no kernel: -b "
 		    "file; no firmware is there to boot a disk", c->name));

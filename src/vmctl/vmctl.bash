@@ -30,7 +30,10 @@ _vmctl_start()
 	-b|-r|-d)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	-n)	_vmctl_words user tap= ;;
+	-n)
+		_vmctl_words user tap=
+		[ "${COMPREPLY[*]}" = tap= ] &&
+		    compopt -o nospace 2>/dev/null ;;
 	-m)	_vmctl_words 256M 512M 1G 2G 4G ;;
 	-a|-s|-t) ;;
 	*)	_vmctl_words -a -b -c -d -m -n -r -s -t ;;

@@ -93,6 +93,8 @@ int	tour_main(int, char **);
 
 /* start.c, control.c: the monitor's commands, with the words after vmctl. */
 int	start_main(int, char **);
+extern const char start_usage[];
+uint64_t parse_size(const char *, uint64_t unit);
 int	create_main(int, char **);
 int	status_main(int, char **);
 int	stop_main(int, char **);

@@ -270,6 +270,7 @@ check_linux(const struct load *l)
 
 	fuzz_check(at == peek(LOAD_INFO + 0x214));
 	fuzz_check(at >= LOAD_HIGH && at < GIB4);
+	fuzz_check(at >= load_get(&l->image, 0x258, 8));
 	fuzz_check(size == 0 || mem_ptr(&mem, at, size) != NULL);
 	fuzz_check(peek(LOAD_INFO + 0x1e8) % 256 >= 1);
 	check_line(peek(LOAD_INFO + 0x228), cmdline != NULL ? cmdline : "");

@@ -449,6 +449,21 @@ def test_make_linux_guest():
     assert "vmctl: linux: halted" in done.out
 
 
+def test_leave_linux_guest():
+    """`~.' is for a shell on the guest's host, which knows the way back."""
+    nonce = secrets.randbits(30)
+    typed = [(b"guest login: ", b"~."),
+             (b"~ # ", b"vmctl console linux; poweroff -f\r"),
+             (b"console linux; poweroff -f\r\n", b"root\r"),
+             (b"/root # ", f"echo $(({nonce} * 3 + 1))\r".encode()),
+             (f"\n{nonce * 3 + 1}\r".encode(), b"poweroff -f\r")]
+    done = type_to_linux_guest(typed, 60)
+    assert done.status == 0, done.out[-3000:]
+    assert f"\n{nonce * 3 + 1}\r" in done.out
+    assert "runs on; `vmctl console linux' comes back" in done.out
+    assert re.search(r"^ +1 .* running +linux\r$", done.out, re.M)
+
+
 def test_linux_on_metal(boot):
     """No fork, no socket, one CPU: the VM runs in the only process."""
     nonce = secrets.randbits(30)

@@ -44,10 +44,14 @@ def vmctl(*args, run=None):
     ("start -b k a/b", "`a/b' is no name"),
     ("start -b k .a", "`.a' is no name"),
     ("start -b k a.log", "`a.log' is no name"),
-    ("start -b k " + 33 * "n", "1 to 32 characters"),
-    ("start -m 0 -b k a", "start: -m 0: whole MiB, up to 32768M"),
-    ("start -m 32769 -b k a", "start: -m 32769: whole MiB"),
-    ("start -m 33G -b k a", "start: -m 33G: whole MiB"),
+    ("start -b k -- -a", "`-a' is no name"),
+    ("start -b k a\nb", "`a\nb' is no name"),
+    ("start -b k a\x1b[1m", "is no name"),
+    ("start -b k a*", "`a*' is no name"),
+    ("start -b k " + 33 * "n", "1 to 32 letters, digits"),
+    ("start -m 0 -b k a", "start: -m 0: whole MiB, up to 32512M"),
+    ("start -m 32513 -b k a", "start: -m 32513: whole MiB"),
+    ("start -m 32G -b k a", "start: -m 32G: whole MiB"),
     ("start -m 1k -b k a", "start: -m 1k: whole MiB"),
     ("start -m 1x -b k a", "start: -m 1x: whole MiB"),
     ("start -m 1Mx -b k a", "start: -m 1Mx: whole MiB"),
@@ -78,6 +82,18 @@ def test_wrong_use(args, said):
     status, out, err = vmctl(*args.split(" "))
     assert (status, out) == (2, "")
     assert err.startswith("vmctl: ") and said in err, err
+
+
+def test_help():
+    """Of each command that the list has, whichever list."""
+    names = set(re.findall(r"^  (\w+) ", vmctl("help")[1], re.M))
+    assert len(names) > 25
+    for name in names:
+        status, out, err = vmctl("help", name)
+        assert (status, err) == (0, "") and out.startswith(f"  {name} ")
+        assert ("[-t seconds] name\n" in out) == (name == "start")
+        # A disk's and a VM's.
+        assert ("DISK" in out and "NCPUS" in out) == (name == "create")
 
 
 @pytest.mark.parametrize("args", ["stop a", "stop -f a", "pause 3", "unpause a",
@@ -333,10 +349,10 @@ def test_input_of_a_file_has_no_escape(server, tmp_path):
 
 # --- Completion -------------------------------------------------------------
 
-def complete(line, cwd=TOP, run="/none"):
+def complete(line, cwd=TOP, run="/none", before=""):
     """What bash would offer for the last word of the line."""
     words = ["vmctl", *line.split(" ")]
-    script = f"""source {TOP}/src/vmctl/vmctl.bash
+    script = f"""source {TOP}/src/vmctl/vmctl.bash; {before}
 COMP_WORDS=({' '.join(repr(w) for w in words)})
 COMP_CWORD={len(words) - 1}
 _vmctl
@@ -366,6 +382,13 @@ def test_completion(tmp_path, line, offered):
     (tmp_path / "old.log").touch()
     (tmp_path / "vm linux").touch()
     assert complete(line, tmp_path, tmp_path) == sorted(offered)
+
+
+@pytest.mark.parametrize("line,offered", [
+    ("start -n t", ["-o nospace", "tap="]), ("start -n u", ["user"])])
+def test_completion_goes_on(line, offered):
+    """The interface's name is behind tap=, and of the same word."""
+    assert complete(line, before="compopt() { echo $*; }") == offered
 
 
 def test_completion_knows_every_command():
@@ -483,11 +506,11 @@ KERNELS = {
         xor %eax, %eax
         out %ax, %dx
         jmp 1b""",
-    # Starts over as soon as it runs, by the keyboard's line.
+    # Starts over as soon as it runs, by a triple fault.
     "again": """
-        mov $0xfe, %al
-        out %al, $0x64
-    1:  jmp 1b""",
+        lidt none
+        int3
+    none: .long 0, 0""",
 }
 
 # A guest of guest.h that has something to complain about.
@@ -523,21 +546,20 @@ def kernels(tmp):
     """{path in the RAM disk: file}"""
     made = {f"etc/{name}": assemble(tmp, MULTIBOOT + text + "\n", "0x100000")
             for name, text in KERNELS.items()}
-    # The same as a boot sector, in 16 bits.
-    sector = assemble(tmp, """
+    # The same as boot sectors, in 16 bits; one has a BIOS start it again.
+    sector, bios = [assemble(tmp, f"""
         .code16
         .globl _start
         _start: mov $0x3f8, %dx
         mov $'f', %al
         out %al, %dx
-        cli
-        hlt
+        {end}
         .org 510
         .byte 0x55, 0xaa
-        """, "0x7c00")
+        """, "0x7c00") for end in ("cli; hlt", "ljmp $0xf000, $0xfff0")]
     # An ELF file that wants memory at 64 MiB.
     high = bytearray(made["etc/hello"])
-    return {**made, "etc/sector": sector, "etc/empty": Raw(),
+    return {**made, "etc/sector": sector, "etc/bios": bios, "etc/empty": Raw(),
             "etc/fails": assemble(tmp, GUEST, "0x8000"),
             "etc/high": Raw(moved(high, 64 << 20))}
 
@@ -606,6 +628,12 @@ SECTIONS = {
         t vmctl start $M -b /etc/hello -d /etc/nothing it
         t vmctl start $M -b /etc/hello -d /etc/empty it
         t vmctl start $M -b /etc/hello -n tap=a0123456789abcdef it
+        t vmctl start $M -b /etc/hello -n tap=tap0 it
+        t vmctl start $M -b /etc/hello -d ram:0 it
+        t vmctl start $M -b /etc/hello -d ram:/etc it
+        t vmctl start $M -b /etc/hello -d ram:/etc/empty it
+        vmctl create /tmp/disk 64K
+        t vmctl start $M -b /etc/hello -d /tmp/disk -d /tmp/disk it
         t vmctl status
         ls -A /run/vmm; rm /tmp/large
         mv /dev/vmm /dev/away
@@ -617,9 +645,10 @@ SECTIONS = {
         t vmctl start -c $M -b $(g out) it </dev/null
         t vmctl start -c $M -b $(g hlt-if0) it </dev/null
         t vmctl start -c $M -b /etc/fails it </dev/null
-        t vmctl start -c $M -b /etc/hello it </dev/null
+        t vmctl start -c -m 32512 -d ram:64K -b /etc/hello it </dev/null
         t vmctl start -c $M -b /etc/hello -r /etc/passwd it </dev/null
         t vmctl start -c $M -b /etc/sector it </dev/null
+        t vmctl start -c $M -t 2 -b /etc/bios it </dev/null
         t vmctl start -c $M -b $(g smp) -s 4 it </dev/null
         before=$(now)
         t vmctl start -c $M -t 2 -b $(g spin) it </dev/null
@@ -826,7 +855,7 @@ def test_bad_images(sections):
     text = sections["images"]
     found = answers(text)
     said = [out for _, out, _ in found]
-    assert said[:11] == ["vmctl: " + line + "\n" for line in (
+    assert said[:16] == ["vmctl: " + line + "\n" for line in (
         "/etc/nothing: No such file or directory",
         "/guests: Is a directory",
         "/etc/empty: the image is no bzImage, has no multiboot header in its "
@@ -840,9 +869,15 @@ def test_bad_images(sections):
         "/tmp/large: larger than the memory of the VM; -m more",
         "/etc/nothing: No such file or directory; `vmctl create' makes a disk",
         "/etc/empty: 0 bytes, which are no whole sectors of 512",
-        "-n tap=a0123456789abcdef: the name is too long")]
-    assert [status for *_, status in found] == 11 * [1] + [0, 1]
-    assert said[11:] == [HEAD, "vmctl: /dev/vmm: No such file or directory; "
+        "-n tap=a0123456789abcdef: the name is too long",
+        "-n tap=tap0: /dev/net/tun: No such file or directory; be root, and "
+        "`modprobe tun'",
+        "ram:0: No such file or directory; say a file, or a size like 64M",
+        "ram:/etc: Is a directory",
+        "ram:/etc/empty: empty, or larger than memory",
+        "/tmp/disk: in use, by another VM or twice in this one")]
+    assert [status for *_, status in found] == 16 * [1] + [0, 1]
+    assert said[16:] == [HEAD, "vmctl: /dev/vmm: No such file or directory; "
                          "load the driver, or be root\n"]
 
 
@@ -856,7 +891,8 @@ def test_how_a_vm_ends(sections):
         ("hello\nvmctl: it: halted\n", 0),
         ("hello\nvmctl: it: halted\n", 0),
         ("fvmctl: it: halted\n", 0)]
-    smp, time_over, background = found[6:]
+    bios, smp, time_over, background = found[6:]
+    assert re.fullmatch("ff+vmctl: it: its time is over\n", bios[0])
     # Each VCPU has its own number, and its own turn; all are waited for.
     values = re.findall(r"^vcpu (\d): value (\w+)$", smp[0], re.M)
     for cpu in range(4):

@@ -14,6 +14,7 @@
 #define AR_FLAT64	(AR_G | AR_L)
 
 #define FLAT_AT		0x7c00
+#define RESET_AT	0xffff0
 #define FLAT_DISK	0x80		/* DL of a BIOS: the first hard disk */
 
 bool
@@ -189,9 +190,31 @@ load_kind(const struct load_file *f)
 	return (LOAD_UNKNOWN);
 }
 
+/*
+ * Where the first instruction of a BIOS is, and where a kernel jumps to in
+ * real mode to have the machine reset: here to a triple fault, of an IDT
+ * without entries.
+ */
+static void
+put_reset(const struct load *l)
+{
+	static const uint8_t code[] = {
+		0xb8, 0xff, 0xff,		/* mov $0xffff, %ax */
+		0x8e, 0xd8,			/* mov %ax, %ds */
+		0x0f, 0x01, 0x1e, 0x0b, 0x00,	/* lidt 0xb */
+		0xcc,				/* int3 */
+		0, 0, 0, 0, 0,
+	};
+	void *to = mem_ptr(l->mem, RESET_AT, sizeof(code));
+
+	if (to != NULL)
+		memcpy(to, code, sizeof(code));
+}
+
 bool
 load_image(struct load *l)
 {
+	put_reset(l);
 	switch (load_kind(&l->image)) {
 	case LOAD_LINUX:
 		return (load_linux(l));

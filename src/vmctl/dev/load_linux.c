@@ -78,23 +78,31 @@ kernel_room(const struct load *l, const struct kernel *k)
 	return (load_room(l, k->at, k->size));
 }
 
-/* At the address it was linked for, or else as low as it can. */
+/*
+ * At the address it was linked for, or above. A kernel that is loaded lower
+ * moves itself up to there, and wants all of its memory there.
+ */
 static bool
 place_kernel(struct load *l, struct kernel *k)
 {
 	const struct load_file *f = &l->image;
 	uint64_t align = load_get(f, ALIGNMENT, 4);
-	uint64_t wants = load_get(f, PREFERRED, 8);
+	uint64_t wants = load_get(f, PREFERRED, 8), gpa;
+	bool moves = load_get(f, RELOCATABLE, 1) != 0 && align >= PAGE &&
+	    (align & (align - 1)) == 0;
 	uint8_t *to;
+	size_t i;
 
 	k->size = load_get(f, INIT_SIZE, 4);
 	if (k->size < k->len)
 		k->size = k->len;
 	k->at = wants;
 	to = kernel_room(l, k);
-	if (to == NULL && load_get(f, RELOCATABLE, 1) != 0 &&
-	    align >= PAGE && (align & (align - 1)) == 0) {
-		k->at = (LOAD_HIGH + align - 1) & ~(align - 1);
+	for (i = 0; to == NULL && moves && i < l->mem->n; i++) {
+		gpa = l->mem->range[i].gpa;
+		gpa = gpa < LOAD_HIGH ? LOAD_HIGH : gpa;
+		k->at = ((gpa > wants ? gpa : wants) + align - 1) &
+		    ~(align - 1);
 		to = kernel_room(l, k);
 	}
 	if (to == NULL)

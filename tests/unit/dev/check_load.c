@@ -291,14 +291,13 @@ static const struct {
 	{ 0x22c, 0, 4, NULL },
 	{ 0x258, 0, 8, NULL },		/* goes to 2 MiB then */
 	{ 0x258, 0x9fc00, 8, NULL },
-	{ 0x258, 0xffffffffffffffff, 8, NULL },
-	{ 0x258, 0xfffffffffffe0000, 8, NULL },
+	{ 0x258, 0xffffffffffffffff, 8, "more memory" },
+	{ 0x258, 0xfffffffffffe0000, 8, "more memory" },
 	{ 0x258, 8 * MIB - 0x20000, 8, NULL },
-	{ 0x258, 8 * MIB - 0x1f000, 8, NULL },
+	{ 0x258, 8 * MIB - 0x1f000, 8, "more memory" },
 	{ 0x260, 0, 4, NULL },
 	{ 0x260, 4 * MIB, 4, NULL },
-	{ 0x260, 6 * MIB, 4, NULL },
-	{ 0x260, 6 * MIB + 1, 4, "more memory" },
+	{ 0x260, 4 * MIB + 1, 4, "more memory" },
 	{ 0x260, 0xffffffff, 4, "more memory" },
 	{ 0x230, 0, 4, NULL },
 	{ 0x238, 3, 4, "takes 3: shorten" },
@@ -321,7 +320,10 @@ START_TEST(linux_header)
 }
 END_TEST
 
-/* Preferred address, alignment, relocatable, where it goes; 0: nowhere. */
+/*
+ * Preferred address, alignment, relocatable, where it goes; 0: nowhere. There
+ * is memory at [0, 8 MiB) and at [33 MiB, 41 MiB).
+ */
 static const struct {
 	uint64_t	want;
 	uint32_t	align;
@@ -330,9 +332,14 @@ static const struct {
 } places[] = {
 	{ 4 * MIB, 2 * MIB, 0, 4 * MIB },
 	{ 1 * MIB, 2 * MIB, 1, 1 * MIB },
-	{ 16 * MIB, 2 * MIB, 1, 2 * MIB },
-	{ 16 * MIB, 1 * MIB, 1, 1 * MIB },
-	{ 16 * MIB, 4 * MIB, 1, 4 * MIB },
+	/* Above if it has to be, and never below. */
+	{ 16 * MIB, 2 * MIB, 1, 34 * MIB },
+	{ 16 * MIB, 1 * MIB, 1, 33 * MIB },
+	{ 16 * MIB, 4 * MIB, 1, 36 * MIB },
+	{ 8 * MIB - 0x1f000, 2 * MIB, 1, 34 * MIB },
+	{ 41 * MIB, 2 * MIB, 1, 0 },
+	{ 41 * MIB - 0x1f000, 0x1000, 1, 0 },
+	{ ~0ULL, 2 * MIB, 1, 0 },
 	{ 16 * MIB, 2 * MIB, 0, 0 },
 	{ 16 * MIB, 16 * MIB, 1, 0 },
 	{ 16 * MIB, 0, 1, 0 },
@@ -347,6 +354,7 @@ static const struct {
 START_TEST(linux_place)
 {
 	make_linux();
+	add_range(33 * MIB, 8 * MIB);
 	poke(0x258, places[_i].want, 8);
 	poke(0x230, places[_i].align, 4);
 	poke(0x234, places[_i].reloc, 1);
