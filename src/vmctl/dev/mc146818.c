@@ -456,7 +456,6 @@ mc146818_reset(struct mc146818 *m, struct bus *b, uint64_t low, uint64_t high)
 	write_control(m, REG_B, B_24H);
 	m->ram[REG_C] = 0;
 	update_line(m);
-	plan(m);
 	put_sizes(m, low, high);
 	bus_add(b, 0x70, 2, true, mc146818_io, m);
 }
