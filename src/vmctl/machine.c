@@ -4,7 +4,7 @@
  *
  * machine_boot() is power-on: every device is made anew, as firmware would
  * leave it, and the images are loaded once more. What is behind the devices,
- * files and sockets, stays.
+ * files and sockets, stays; so does what the clock has on its battery.
  */
 #include <sys/random.h>
 
@@ -153,6 +153,8 @@ devices_init(struct mon *m)
 		.arg = h,
 	};
 	struct virtio_owner owner = { "entropy", &m->mem, random_kick, m };
+	uint64_t low = m->mem.range[0].size;
+	uint64_t high = m->mem.n > 1 ? m->mem.range[1].size : 0;
 	unsigned int i, slot = 1;
 
 	m->bus.n = 0;
@@ -164,9 +166,11 @@ devices_init(struct mon *m)
 		bus_out(&m->bus, (uint16_t)(0x4d0 + pci_irq[i] / 8),
 		    pci_irq[i] < 8 ? 0x20 : 0x0e);
 	i8254_init(&h->pit, &m->bus, &m->timers, input(h, IRQ_PIT));
-	mc146818_init(&h->rtc, &m->bus, &m->timers, input(h, IRQ_RTC),
-	    wall_clock, NULL, m->mem.range[0].size,
-	    m->mem.n > 1 ? m->mem.range[1].size : 0);
+	if (h->rtc.wall == NULL)
+		mc146818_init(&h->rtc, &m->bus, &m->timers, input(h, IRQ_RTC),
+		    wall_clock, NULL, low, high);
+	else				/* it has a battery */
+		mc146818_reset(&h->rtc, &m->bus, low, high);
 	ns16550_init(&h->uart, &wires, &m->timers);
 	ns16550_attach(&h->uart, &m->bus, MACHINE_COM1);
 	ns16550_modem(&h->uart, 0xb0);		/* CTS, DSR, DCD */

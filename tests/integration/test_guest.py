@@ -62,10 +62,13 @@ done
 (cd /mnt/d && sha256sum *) >/mnt/sums
 sha256sum /mnt/sums
 sync
+date -u -s @$(($(date +%s) + 7200)) >/dev/null && hwclock -u -w
+echo "hours set $(date +%s)"
 echo "first is over $1"
 """
 
 AGAIN = r"""
+echo "hours now $(date +%s)"
 mount -t ext4 /dev/vda /mnt
 sha256sum /mnt/sums
 (cd /mnt/d && sha256sum -c ../sums)
@@ -296,6 +299,14 @@ def test_disks(run):
     assert run.sums("guest", "/dev/vdb") == there * 2
     assert "\nwrite read-only 1\n" in text
     assert text.count(f"\nmark {run.nonce}\n") == 1     # after the reset
+
+
+def test_date_outlives_a_reset(run):
+    """The guest set its clock two hours on; a reset does not set it back."""
+    text = run.part["guest"]
+    was, now = (int(re.search(rf"^hours {word} (\d+)$", text, re.M)[1])
+                for word in ("set", "now"))
+    assert now >= was - 5
 
 
 def test_files_outlive_a_reset(run):

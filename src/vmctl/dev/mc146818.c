@@ -443,23 +443,34 @@ put_sizes(struct mc146818 *m, uint64_t low, uint64_t high)
 	m->ram[0x2f] = sum;
 }
 
+/*
+ * RESET and power-on leave the date and the memory as they are; then firmware
+ * writes A, B and its sizes. SET ends while the date is still understood.
+ */
+void
+mc146818_reset(struct mc146818 *m, struct bus *b, uint64_t low, uint64_t high)
+{
+	sync(m);
+	write_control(m, REG_A, A_RUN | 6);	/* 1,024 Hz */
+	write_control(m, REG_B, m->ram[REG_B] & (B_BINARY | B_24H));
+	write_control(m, REG_B, B_24H);
+	m->ram[REG_C] = 0;
+	update_line(m);
+	put_sizes(m, low, high);
+	bus_add(b, 0x70, 2, true, mc146818_io, m);
+}
+
 void
 mc146818_init(struct mc146818 *m, struct bus *b, struct timers *ts,
     struct line irq, wall_fn *wall, void *arg, uint64_t low, uint64_t high)
 {
-	int64_t ns;
-
 	memset(m, 0, sizeof(*m));
 	m->wall = wall;
 	m->arg = arg;
 	m->timers = ts;
 	m->irq = irq;
 	timer_init(&m->timer, fire, m);
-	m->ram[REG_A] = A_RUN | 6;	/* 1,024 Hz */
-	m->ram[REG_B] = B_24H;
+	m->ram[REG_A] = A_RUN;
 	m->ram[REG_D] = D_VALID;
-	put_sizes(m, low, high);
-	ns = divider(m, &m->second);
-	m->tick = ticks(m->second, ns);
-	bus_add(b, 0x70, 2, true, mc146818_io, m);
+	mc146818_reset(m, b, low, high);
 }

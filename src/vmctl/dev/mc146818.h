@@ -36,10 +36,16 @@ struct mc146818 {
 };
 
 /*
+ * init: with a new battery: the date is the wall clock's, the memory 0.
+ * reset: once more on a bus, and timers that have forgotten it. The date and
+ *	the memory stay, interrupts are off, A and B as firmware sets them.
+ *
  * low, high: bytes of memory under 4 GiB and above, for the bytes where a
  * BIOS leaves them.
  */
 void	mc146818_init(struct mc146818 *, struct bus *, struct timers *,
 	    struct line irq, wall_fn *, void *arg, uint64_t low, uint64_t high);
+void	mc146818_reset(struct mc146818 *, struct bus *, uint64_t low,
+	    uint64_t high);
 
 #endif /* MC146818_H */

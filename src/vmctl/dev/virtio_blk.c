@@ -125,6 +125,7 @@ blk_do(struct virtio_blk *b, const struct virtio_blk_header *h, uint64_t out,
 			return (BLK_S_IOERR);
 		return (blk_out(b, h->sector * SECTOR, out));
 	case BLK_T_FLUSH:
+	case BLK_T_FLUSH_OUT:
 		return (blk_flush(b));
 	case BLK_T_GET_ID:
 		memcpy(id, b->disk.id, strnlen(b->disk.id, sizeof(id)));

@@ -39,6 +39,7 @@ enum {
 	BLK_T_IN = 0,
 	BLK_T_OUT = 1,
 	BLK_T_FLUSH = 4,
+	BLK_T_FLUSH_OUT = 5,		/* the same */
 	BLK_T_GET_ID = 8,
 	BLK_S_OK = 0,
 	BLK_S_IOERR = 1,

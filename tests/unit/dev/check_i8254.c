@@ -3,6 +3,8 @@
  * check_i8254.c - the interval timer: modes, latches, the line's edges at
  * their ns, and what an operating system does with it.
  */
+#include <stdlib.h>
+
 #include "dev_unit.h"
 #include "i8254.h"
 
@@ -260,6 +262,12 @@ START_TEST(latches)
 	ck_assert_uint_eq(in_both(0x40), 1000);
 	ck_assert_uint_eq(in_both(0x41), 2000);
 	ck_assert_uint_eq(in_both(0x42), 3000);
+	/* One alone. */
+	out(0x43, 0xc8);
+	ck_assert_uint_eq(in_both(0x40), 902);
+	ck_assert_uint_eq(in_both(0x41), 1804);
+	ck_assert_uint_eq(in(0x42), 0xb4);
+	ck_assert_uint_eq(in_both(0x42), 2902);
 	/* A status stays, too, until it is read. */
 	start(0, 0x30, 5);
 	out(0x43, 0xe2);
@@ -789,6 +797,163 @@ START_TEST(hostile)
 }
 END_TEST
 
+/* --- A counter that counts --- */
+
+/* The data sheet's words, a tick after the other, to compare with. */
+static struct {
+	int	mode, access, most, cr, ce, low;
+	bool	bcd, gate, out, null, loaded, fresh, trigger, half, shot;
+} ref;
+
+static void
+ref_program(int control)
+{
+	bool on = ref.gate;
+
+	memset(&ref, 0, sizeof(ref));
+	ref.gate = on;
+	ref.access = control >> 4 & 3;
+	ref.mode = (control >> 1 & 7) > 5 ? control >> 1 & 3 : control >> 1 & 7;
+	ref.bcd = control & 1;
+	ref.most = ref.bcd ? 10000 : 65536;
+	ref.out = ref.mode != 0;
+	ref.null = true;
+}
+
+/* Counts are below ten: the same in BCD. */
+static void
+ref_write(uint8_t v)
+{
+	if (ref.mode == 0)
+		ref.out = ref.loaded = ref.fresh = false;
+	if (ref.access == 3 && !ref.half) {
+		ref.low = v;
+		ref.half = true;
+		return;
+	}
+	ref.cr = ref.access == 3 ? ref.low : v;
+	ref.half = false;
+	ref.null = true;
+	if (ref.mode == 0 || ref.mode == 4 ||
+	    (ref.mode != 1 && ref.mode != 5 && !ref.loaded))
+		ref.fresh = true;
+}
+
+static void
+ref_gate(bool on)
+{
+	bool level = ref.mode == 0 || ref.mode == 4;
+
+	if (on && !ref.gate && !level && ref.cr > 0)
+		ref.trigger = true;
+	if (!on && (ref.mode == 2 || ref.mode == 3))
+		ref.out = true;
+	if (!on && ref.mode == 4 && !ref.out) {	/* see gate_strobe */
+		ref.out = true;
+		ref.ce = ref.most - 1;
+	}
+	ref.gate = on;
+}
+
+static void
+ref_load(bool rise)
+{
+	ref.ce = ref.mode == 3 ? ref.cr & ~1 : ref.cr;
+	ref.out = rise;
+	ref.null = false;
+	ref.loaded = true;
+	/* One shot; in mode 3 the tick more of a half that is odd and high. */
+	ref.shot = ref.mode != 3 || (rise && ref.cr & 1);
+}
+
+static void
+ref_tick(void)
+{
+	if (ref.fresh || ref.trigger) {
+		ref.fresh = ref.trigger = false;
+		ref_load(ref.mode > 1);
+		return;
+	}
+	if (ref.mode > 3)
+		ref.out = true;			/* a strobe is over */
+	if (!ref.loaded || (!ref.gate && ref.mode != 1 && ref.mode != 5))
+		return;
+	if (ref.mode == 2) {
+		if (ref.ce == 1)
+			ref_load(true);
+		else
+			ref.out = --ref.ce > 1;
+	} else if (ref.mode == 3) {
+		if (ref.ce == 0 || (ref.ce == 2 && !ref.shot))
+			ref_load(!ref.out);
+		else
+			ref.ce -= 2;
+	} else {
+		ref.ce = (ref.ce + ref.most - 1) % ref.most;
+		if (ref.ce == 0 && ref.shot) {
+			ref.out = ref.mode < 2;
+			ref.shot = false;
+		}
+	}
+}
+
+static void
+ref_step(uint64_t *now)
+{
+	int v = rand();
+	bool tick = v & 0x10000;
+
+	switch (v >> 8 & 7) {
+	case 0:
+		v = 0x10 + 0x20 * (v >> 12 & 1) + (v & 15);
+		out(0x43, 0x80 | v);
+		ref_program(v);
+		break;
+	case 1:
+	case 2:
+		/* Second bytes are 0; counts of 1 are not for all modes. */
+		v = ref.half ? 0 : 2 + v % 8;
+		out(0x42, v);
+		ref_write(v);
+		break;
+	case 3:
+	case 4:
+		gate(v & 1);
+		ref_gate(v & 1);
+		break;
+	default:
+		break;
+	}
+	ck_assert_uint_eq(status(2) >> 6, ref.out << 1 | ref.null);
+	if (ref.loaded && ref.access == 3) {
+		v = latched(2);
+		if (ref.bcd)
+			v = (v >> 12) * 1000 + (v >> 8 & 15) * 100 +
+			    (v >> 4 & 15) * 10 + (v & 15);
+		ck_assert_int_eq(v, ref.ce);
+	}
+	if (tick) {
+		to(++*now);
+		ref_tick();
+	}
+}
+
+/* What a program does, in any order: a hundred steps, and from the start. */
+START_TEST(counts)
+{
+	uint64_t now = 0;
+	int i, j;
+
+	srand(1);
+	for (i = 0; i < 1000; i++) {
+		out(0x43, 0xb0);
+		ref_program(0x30);
+		for (j = 0; j < 100; j++)
+			ref_step(&now);
+	}
+}
+END_TEST
+
 static void
 setup(void)
 {
@@ -829,5 +994,6 @@ main(void)
 	tcase_add_test(tc, linux_tsc_quick);
 	tcase_add_test(tc, linux_ticks);
 	tcase_add_test(tc, hostile);
+	tcase_add_test(tc, counts);
 	return (unit_end());
 }

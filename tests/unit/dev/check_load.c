@@ -378,6 +378,8 @@ START_TEST(linux_above)
 	poke(0x258, 4096 * MIB, 8);
 	poke(0x234, 0, 1);
 	ck_fails("more memory");
+	poke(0x258, 4096 * MIB + 0x1000, 8);
+	ck_fails("more memory");
 }
 END_TEST
 

@@ -544,6 +544,69 @@ START_TEST(nvram)
 }
 END_TEST
 
+/* As the machine does: buses and timers begin anew, the clock does not. */
+static void
+reset(void)
+{
+	bus.n = 0;
+	unit_timers.first = NULL;
+	mc146818_reset(&rtc, &bus, 64 << 20, 0);
+}
+
+/* A battery has the date and the memory; firmware sets A and B. */
+START_TEST(reset_keeps)
+{
+	start(1700000000, 250000000);
+	out(0x0b, 0x82);
+	set_date("2031-12-31 23:59:40 3");
+	out(0x0b, 0x72);		/* all interrupts */
+	out(0x0e, 0x5a);
+	out(0x15, 0);			/* firmware knows better */
+	out(0x05, 0xc0);
+	out(0x03, 0xc0);
+	out(0x01, 0x50);
+	unit_run(10 * SECOND_NS);
+	ck_assert(unit_level[IRQ]);
+	reset();
+	ck_assert(!unit_level[IRQ]);
+	ck_assert_uint_eq(timers_next(&unit_timers), TIME_NEVER);
+	ck_assert_uint_eq(in(0x0a), 0x26);
+	ck_assert_uint_eq(in(0x0b), 0x02);
+	ck_assert_uint_eq(in(0x0c), 0);
+	ck_assert_uint_eq(in(0x0d), 0x80);
+	ck_assert_uint_eq(in(0x0e), 0x5a);
+	ck_assert_uint_eq(in(0x15) | in(0x16) << 8, 640);
+	ck_assert_uint_eq(in(0x01), 0x50);
+	ck_assert_str_eq(date(), "2031-12-31 23:59:50 3");
+	unit_run(20 * SECOND_NS);
+	ck_assert_str_eq(date(), "2032-01-01 00:00:00 4");
+	ck_assert(!unit_level[IRQ]);
+	out(0x0b, 0x12);
+	unit_run(21 * SECOND_NS);
+	ck_assert(unit_level[IRQ]);
+}
+END_TEST
+
+/* It stood still, in another format: it goes on from there. */
+START_TEST(reset_starts)
+{
+	start(1700000000, 250000000);
+	out(0x0b, 0x84);		/* 12 hours, binary */
+	out(0x0a, 0x70);
+	set_date("141f-0c-1f 8b:3b:3a 4");
+	ck_assert_str_eq(date(), "141f-0c-1f 8b:3b:3a 4");
+	unit_run(10 * SECOND_NS);
+	reset();
+	ck_assert_uint_eq(in(0x0a), 0x26);
+	ck_assert_uint_eq(in(0x0b), 0x02);
+	ck_assert_str_eq(date(), "2031-12-31 23:59:58 4");
+	unit_run(11 * SECOND_NS + SECOND_NS / 2 - 1);
+	ck_assert_str_eq(date(), "2031-12-31 23:59:59 4");
+	unit_run(11 * SECOND_NS + SECOND_NS / 2);
+	ck_assert_str_eq(date(), "2032-01-01 00:00:00 5");
+}
+END_TEST
+
 static const struct {
 	uint64_t	low, high;
 	uint16_t	base, kib, k64;
@@ -638,6 +701,8 @@ main(void)
 	tcase_add_test(tc, alarm_missed);
 	tcase_add_test(tc, wall_moves);
 	tcase_add_test(tc, nvram);
+	tcase_add_test(tc, reset_keeps);
+	tcase_add_test(tc, reset_starts);
 	tcase_add_loop_test(tc, memory_sizes, 0, N(sizes));
 	tcase_add_test(tc, hostile);
 	return (unit_end());
