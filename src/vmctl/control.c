@@ -93,6 +93,7 @@ dial(const char *name)
 static int
 listen_as(const char *name, int dir)
 {
+	struct stat st;
 	int s;
 
 	if (flock(dir, LOCK_EX) != 0)
@@ -105,12 +106,16 @@ listen_as(const char *name, int dir)
 		return (ctl_error(CTL_FAIL, "%s runs already; `vmctl stop "
 		    "%s', or take another name", name, name));
 	}
-	unlink(own.sun_path);		/* of one that was killed */
+	/* The socket of one that was killed, and nothing else of that name. */
+	if (errno == ECONNREFUSED && lstat(own.sun_path, &st) == 0 &&
+	    S_ISSOCK(st.st_mode))
+		unlink(own.sun_path);
 	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s < 0 || bind(s, (void *)&own, sizeof(own)) != 0 ||
 	    chmod(own.sun_path, 0600) != 0 || listen(s, 64) != 0)
-		return (ctl_error(CTL_FAIL, "%s: %s", own.sun_path,
-		    strerror(errno)));
+		return (ctl_error(CTL_FAIL, "%s: %s%s", own.sun_path,
+		    strerror(errno), errno == EADDRINUSE ? "; remove it, or "
+		    "take another name" : ""));
 	listening = s;
 	return (CTL_OK);
 }

@@ -99,6 +99,33 @@ def test_nothing_runs(tmp_path):
     assert vmctl("status", run=tmp_path / "none") == (0, head, "")
 
 
+@pytest.mark.parametrize("kind", ["file", "link", "stale", "other"])
+def test_name_of_a_file(tmp_path, kind):
+    """A socket that nobody listens at is taken over, and nothing else."""
+    it = tmp_path / "it"
+    text = tmp_path / "text"
+    text.write_text("of mine\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == "other"
+                       else socket.SOCK_STREAM) as s:
+        if kind == "file":
+            text.rename(it)
+        elif kind == "link":
+            it.symlink_to(text)
+        else:
+            s.bind(str(it))
+        status, _, err = vmctl("start", "-b", "/none", "it", run=tmp_path)
+        assert status == 1
+    if kind == "stale":
+        assert "/dev/vmm" in err or "/none" in err
+        assert not it.exists()
+        return
+    assert err == f"vmctl: {it}: Address in use; remove it, or take another " \
+        "name\n"
+    assert kind == "other" or it.read_text() == "of mine\n"
+    assert it.is_symlink() == (kind == "link")
+    assert it.is_socket() == (kind == "other")
+
+
 def test_output_that_cannot_be_written(tmp_path):
     with open("/dev/full", "w", encoding="ascii") as full:
         done = subprocess.run([VMCTL, "status"], stdout=full, text=True,
