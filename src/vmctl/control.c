@@ -143,9 +143,10 @@ control_listen(const char *name)
 void
 control_stop(void)
 {
-	if (listening >= 0)
-		unlink(own.sun_path);
-	listening = -1;
+	if (listening < 0)
+		return;
+	listening = -1;			/* once, even if a signal comes */
+	unlink(own.sun_path);
 }
 
 void
@@ -194,6 +195,8 @@ serve(int s, struct mon *m)
 	else if (strcmp(req, "pause") == 0 || strcmp(req, "unpause") == 0)
 		dprintf(s, mon_pause(m, req[0] == 'p') ? "ok\n" : "ends\n");
 	else if (strcmp(req, "leave") == 0) {
+		if (m->config->console && !m->left)
+			control_log();
 		m->left = true;
 		dprintf(s, "ok\n");
 	} else if (strcmp(req, "stop") == 0) {
@@ -536,7 +539,7 @@ pause_main(int argc, char **argv)
 int
 console_main(int argc, char **argv)
 {
-	int s;
+	int s, r;
 
 	if (argc != 2)
 		return (ctl_error(CTL_USAGE,
@@ -546,7 +549,11 @@ console_main(int argc, char **argv)
 		return (CTL_FAIL);
 	ask(s, "console");
 	patience(s, 0);
-	if (console_client(s) == 1)
+	r = console_client(s);
+	if (r < 0)
+		return (ctl_error(CTL_FAIL, "standard output: %s",
+		    strerror(errno)));
+	if (r == 1)
 		fprintf(stderr, "\n");		/* the prompt's own line */
 	return (CTL_OK);
 }

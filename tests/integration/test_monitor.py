@@ -336,6 +336,51 @@ def test_ignored_signal_stays_ignored(server, tmp_path):
     t.close()
 
 
+def test_console_that_cannot_be_written(server, tmp_path):
+    with open("/dev/full", "w", encoding="ascii") as full, subprocess.Popen(
+            [VMCTL, "console", "vm"], stdin=subprocess.DEVNULL, stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "VMM_RUN": str(tmp_path)}) as p:
+        with server.accept("console") as vm:
+            vm.sendall(b"x")
+            assert p.stderr.read() == \
+                b"vmctl: standard output: No space left on device\n"
+            assert p.wait(20) == 1
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1)])
+def test_console_without_a_descriptor(server, tmp_path, closed):
+    """The socket does not take its place: nothing comes back from there."""
+    with subprocess.Popen(
+            [VMCTL, "console", "vm"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: [os.close(fd) for fd in closed],
+            env={**os.environ, "VMM_RUN": str(tmp_path)}) as p:
+        with server.accept("console") as vm:
+            vm.sendall(b"x")
+            if 1 not in closed:
+                assert p.stdout.read(1) == b"x"
+                assert select.select([vm], [], [], 0.2)[0] == []
+            else:
+                assert vm.recv(10) == b""
+        assert p.wait(20) == (1 in closed)
+
+
+def test_user_network_lets_go_of_its_output():
+    """Who started the VM may wait for the end of it."""
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with subprocess.Popen([BUILD / "bin/vmctl-slirp"], stdin=far,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as p, near:
+        far.close()
+        near.settimeout(20)
+        assert near.recv(10) == b"\0"
+        assert select.select([p.stdout], [], [], 20)[0] != []
+        assert p.stdout.read() == b"" and p.poll() is None
+        near.close()
+        assert p.wait(20) == 0
+
+
 def test_input_of_a_file_has_no_escape(server, tmp_path):
     """All of it arrives, whatever the VM sends meanwhile."""
     text = b"~.\n" + bytes(range(256)) * 4096
