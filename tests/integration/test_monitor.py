@@ -555,10 +555,15 @@ KERNELS = {
         xor %eax, %eax
         out %ax, %dx
         jmp 1b""",
-    # Starts over as soon as it runs, by the keyboard's line.
+    # Starts over as soon as it runs, by a triple fault.
     "again": """
-        mov $0xfe, %al
-        out %al, $0x64
+        lidt none
+        ud2
+    none: .long 0, 0""",
+    # Says that it is there, and stays.
+    "here": """
+        mov $'@', %al
+        out %al, %dx
     1:  jmp 1b""",
 }
 
@@ -574,6 +579,34 @@ _start:	mov	$0x508, %dx
 	mov	$77, %eax
 	out	%eax, %dx
 	hlt
+"""
+
+
+# Runs a command on a terminal of its own, and leaves by `~.' after a text.
+TYPIST = """
+#include <sys/wait.h>
+#include <pty.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+main(int argc, char **argv)
+{
+	char said[4096] = "";
+	size_t n = 0;
+	int fd, status, typed = 0;
+	pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+
+	if (pid == 0)
+		execvp(argv[2], argv + 2);
+	while (n < sizeof(said) - 1 && read(fd, said + n, 1) == 1)
+		if (said[n++] != 0 && !typed && strstr(said, argv[1]))
+			typed = write(fd, "\\r~.", 3);
+	waitpid(pid, &status, 0);
+	printf("%s= %d\\n", said, WEXITSTATUS(status));
+	return (0);
+}
 """
 
 
@@ -607,11 +640,14 @@ def kernels(tmp):
         .org 510
         .byte 0x55, 0xaa
         """, "0x7c00")
+    subprocess.run(["musl-gcc", "-static", "-o", tmp / "typist", "-xc", "-"],
+                   check=True, input=TYPIST, text=True)
     # An ELF file that wants memory at 64 MiB.
     high = bytearray(made["etc/hello"])
     return {**made, "etc/sector": sector, "etc/empty": Raw(),
             "etc/fails": assemble(tmp, GUEST, "0x8000"),
-            "etc/high": Raw(moved(high, 64 << 20))}
+            "etc/high": Raw(moved(high, 64 << 20)),
+            "etc/typist": Raw((tmp / "typist").read_bytes())}
 
 
 def moved(image, to):
@@ -643,6 +679,7 @@ soon() {
 }
 gone() { soon [ ! -d /proc/$1 ]; }
 more() { [ $(exits $1) -gt $2 ]; }
+resets() { grep -q SHUTDOWN /sys/kernel/debug/vmm/vms; }
 export M="-m 8"
 """
 
@@ -815,6 +852,7 @@ SECTIONS = {
             echo "- $guest"
             vmctl start $M -b /etc/$guest it; n=$(id it)
             a=$(exits $n); before=$(now)
+            [ $guest = again ] && soon resets
             vmctl status it | tail -n 1
             vmctl pause it; vmctl unpause it
             usleep 20000
@@ -833,6 +871,35 @@ SECTIONS = {
         vmctl status a | tail -n 1
         vmctl stop a
         echo "from $before to $(now)" """,
+    "odd": """
+        echo "- closed"
+        timeout 20 vmctl start $M -b $(g spin) it <&- >&-
+        echo "= $?"; t vmctl stop it
+        echo "- ignored"
+        (trap "" CHLD; vmctl start -c $M -b $(g out) it </dev/null
+            echo "= $?") 2>&1
+        echo "- full"
+        (timeout 20 vmctl start -c $M -b /etc/chatty it </dev/null >/dev/full
+            echo "= $?" >&2) 2>&1
+        vmctl stop -a
+        echo "- never starts"
+        mkdir /tmp/bin; cp $(which vmctl) /tmp/bin
+        printf '#!/bin/sh\nexec sleep 1000\n' >/tmp/bin/vmctl-slirp
+        chmod 755 /tmp/bin/vmctl-slirp
+        for s in TERM INT HUP; do
+            (/tmp/bin/vmctl start $M -n user -b $(g spin) it
+                echo "= $?") 2>&1 &
+            soon [ -S /run/vmm/it ]; p=$(pid it 2>/dev/null)
+            kill -$s $p; soon [ ! -d /proc/$p ]; kill -9 $p 2>/dev/null
+            wait; ls /run/vmm/it 2>&1
+        done
+        kill $(pidof sleep)
+        echo "- left"
+        mkdir -p /dev/pts; mount -t devpts devpts /dev/pts
+        chmod 755 /etc/typist
+        /etc/typist @ vmctl start -c $M -b /etc/here it
+        sleep 1; vmctl status it | tail -n 1
+        t vmctl stop it; cat /run/vmm/it.log""",
     "idle": """
         ticks() { cut -d' ' -f14,15 /proc/$1/stat | tr ' ' +; }
         vmctl start $M -s 2 -b $(g hlt) it; p=$(pid it); sleep 1
@@ -1027,6 +1094,7 @@ def test_flood(sections, guest):
     text = sections["floods"].split(f"- {guest}\n")[1].split("\n- ")[0]
     assert re.search(r"^ +\d+ .* (running|resetting) +it\nbusy\nfrom ", text,
                      re.M), text
+    assert "never" not in text
     assert seconds(text) < 20
 
 
@@ -1041,6 +1109,24 @@ def test_flood_of_many(sections):
     text = sections["floods"].split("- many\n")[1]
     assert re.search(r"^ +\d+ +\d+ +16 .* a$", text, re.M)
     assert seconds(text) < 20
+
+
+def test_odd_starts(sections):
+    _, closed, ignored, full, never, left = re.split(
+        "^- .*\n", sections["odd"], flags=re.M)
+    assert closed == "= 0\n$ vmctl stop it\n= 0\n"
+    assert ignored == "vmctl: it: done\n= 0\n"
+    assert full == "vmctl: standard output: No space left on device\n" \
+        "vmctl: it: stopped\n= 1\n"
+    assert never == "".join(
+        f"vmctl: it: ended by signal {nr} ({name})\n= 1\n"
+        "ls: /run/vmm/it: No such file or directory\n"
+        for nr, name in ((15, "Terminated"), (2, "Interrupt"),
+                         (1, "Hangup")))
+    on, stopped = left.split("$ vmctl stop it\n")
+    assert re.fullmatch(r"@\s*vmctl: it runs on; `vmctl console it' comes "
+                        r"back to it\s*= 0\n +\d+ .* running +it\n", on), on
+    assert stopped == "= 0\nvmctl: it: stopped\n"
 
 
 def test_idle(sections):
