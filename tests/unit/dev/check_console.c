@@ -210,7 +210,9 @@ START_TEST(blocked_console_is_replaced)
 	a = attach();
 	n = put_until_full();
 	ck_assert_uint_gt(n, CONSOLE_KEPT);
+	pthread_mutex_lock(&lock);
 	before = drains;
+	pthread_mutex_unlock(&lock);
 	b = attach();
 	at = n - CONSOLE_KEPT;
 	ck_assert_int_eq(read(b, &byte, 1), 1);
@@ -234,7 +236,9 @@ START_TEST(blocked_console_leaves)
 
 	a = attach();
 	put_until_full();
+	pthread_mutex_lock(&lock);
 	before = seen = drains;
+	pthread_mutex_unlock(&lock);
 	close(a);
 	for (i = 0; i < 500 && seen == before; i++) {
 		usleep(10000);
