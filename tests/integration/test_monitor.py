@@ -838,6 +838,11 @@ SECTIONS = {
         echo "- by TERM, while it stands still"
         vmctl start $M -b $(g spin) it; p=$(pid it); vmctl pause it
         vmctl term $(id it); gone $p; cat /run/vmm/it.log
+        echo "- by TERM, while it starts over"
+        for i in 1 2 3 4 5; do
+            vmctl start $M -b /etc/again it; p=$(pid it); soon resets
+            vmctl term $(id it); gone $p; cat /run/vmm/it.log
+        done
         pins""",
     "hangs": """
         vmctl start $M -b $(g spin) it; p=$(pid it)
@@ -1076,6 +1081,8 @@ def test_kill(sections):
     assert text.count("vmctl: it: ended by signal 9 (Killed)\n-c = 1\n") == 2
     assert "- by TERM\nvmctl: it: stopped\n" in text
     assert "- by TERM, while it stands still\nvmctl: it: stopped\n" in text
+    assert "- by TERM, while it starts over\n" + 5 * \
+        "vmctl: it: stopped\n" in text
 
 
 def test_stopped_process(sections):
