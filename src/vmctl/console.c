@@ -169,16 +169,16 @@ type_on(struct typed *t, int sock)
 	return (true);
 }
 
-/* Show what the VM said. False: it has hung up, or nobody reads it here. */
-static bool
+/* Show what the VM said. 1; 0: it has hung up; -1: not to be shown, errno. */
+static int
 show(int sock)
 {
 	uint8_t buf[4096];
 	ssize_t n = read(sock, buf, sizeof(buf));
 
-	if (n < 0 && errno == EINTR)
-		return (true);
-	return (n > 0 && write_all(STDOUT_FILENO, buf, (size_t)n));
+	if (n <= 0)
+		return (n < 0 && errno == EINTR);
+	return (write_all(STDOUT_FILENO, buf, (size_t)n) ? 1 : -1);
 }
 
 int
@@ -188,6 +188,7 @@ console_client(int sock)
 	struct typed t = { .escape = { .at = ESCAPE_LINE, .off = !person } };
 	struct pollfd p[2] = { { .fd = sock }, { .events = POLLIN } };
 	bool input = true;
+	int shown = 0, error;
 
 	terminal_raw(STDIN_FILENO);
 	while (!t.escape.left) {
@@ -200,7 +201,7 @@ console_client(int sock)
 				continue;
 			break;
 		}
-		if (p[0].revents & ~POLLOUT && !show(sock))
+		if (p[0].revents & ~POLLOUT && (shown = show(sock)) <= 0)
 			break;
 		if (p[1].revents != 0)
 			input = type(&t);
@@ -208,8 +209,10 @@ console_client(int sock)
 		if (!type_on(&t, sock))
 			t.n = 0;
 	}
+	error = errno;
 	terminal_restore();
-	return (t.escape.left);
+	errno = error;
+	return (t.escape.left ? 1 : shown < 0 ? -1 : 0);
 }
 
 /*
@@ -388,7 +391,9 @@ console_attach(struct console *c, int in, int out, bool person)
 	*u = (struct console_user){ .console = c, .in = in, .out = out,
 	    .escape = { .at = ESCAPE_LINE, .off = !person } };
 	pthread_mutex_lock(c->lock);
-	error = pthread_create(&reader, NULL, reader_main, u);
+	/* At the end nobody new: the wait for who was there has a bound. */
+	error = c->end ? ESHUTDOWN : pthread_create(&reader, NULL,
+	    reader_main, u);
 	if (error == 0) {
 		pthread_detach(reader);
 		detach(c, "\r\n[another console took over]\r\n");

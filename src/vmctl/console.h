@@ -72,7 +72,8 @@ void	console_finish(struct console *);
  *	is for nobody.
  * raw: the terminal on `fd`, if it is one, passes everything on; it comes
  *	back at exit(), and before a signal that ends the process.
- * client: terminal to socket and back, until `~.' (1) or the VM hangs up (0).
+ * client: terminal to socket and back, until `~.' (1), the VM hangs up (0),
+ *	or what it says cannot be written (-1, errno).
  */
 size_t	escape_filter(struct escape *, uint8_t *, size_t);
 void	terminal_raw(int fd);

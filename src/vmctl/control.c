@@ -93,6 +93,7 @@ dial(const char *name)
 static int
 listen_as(const char *name, int dir)
 {
+	struct stat st;
 	int s;
 
 	if (flock(dir, LOCK_EX) != 0)
@@ -105,12 +106,16 @@ listen_as(const char *name, int dir)
 		return (ctl_error(CTL_FAIL, "%s runs already; `vmctl stop "
 		    "%s', or take another name", name, name));
 	}
-	unlink(own.sun_path);		/* of one that was killed */
+	/* The socket of one that was killed, and nothing else of that name. */
+	if (errno == ECONNREFUSED && lstat(own.sun_path, &st) == 0 &&
+	    S_ISSOCK(st.st_mode))
+		unlink(own.sun_path);
 	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s < 0 || bind(s, (void *)&own, sizeof(own)) != 0 ||
 	    chmod(own.sun_path, 0600) != 0 || listen(s, 64) != 0)
-		return (ctl_error(CTL_FAIL, "%s: %s", own.sun_path,
-		    strerror(errno)));
+		return (ctl_error(CTL_FAIL, "%s: %s%s", own.sun_path,
+		    strerror(errno), errno == EADDRINUSE ? "; remove it, or "
+		    "take another name" : ""));
 	listening = s;
 	return (CTL_OK);
 }
@@ -138,9 +143,10 @@ control_listen(const char *name)
 void
 control_stop(void)
 {
-	if (listening >= 0)
-		unlink(own.sun_path);
-	listening = -1;
+	if (listening < 0)
+		return;
+	listening = -1;			/* once, even if a signal comes */
+	unlink(own.sun_path);
 }
 
 void
@@ -189,6 +195,8 @@ serve(int s, struct mon *m)
 	else if (strcmp(req, "pause") == 0 || strcmp(req, "unpause") == 0)
 		dprintf(s, mon_pause(m, req[0] == 'p') ? "ok\n" : "ends\n");
 	else if (strcmp(req, "leave") == 0) {
+		if (m->config->console && !m->left)
+			control_log();
 		m->left = true;
 		dprintf(s, "ok\n");
 	} else if (strcmp(req, "stop") == 0) {
@@ -531,7 +539,7 @@ pause_main(int argc, char **argv)
 int
 console_main(int argc, char **argv)
 {
-	int s;
+	int s, r;
 
 	if (argc != 2)
 		return (ctl_error(CTL_USAGE,
@@ -541,7 +549,11 @@ console_main(int argc, char **argv)
 		return (CTL_FAIL);
 	ask(s, "console");
 	patience(s, 0);
-	if (console_client(s) == 1)
+	r = console_client(s);
+	if (r < 0)
+		return (ctl_error(CTL_FAIL, "standard output: %s",
+		    strerror(errno)));
+	if (r == 1)
 		fprintf(stderr, "\n");		/* the prompt's own line */
 	return (CTL_OK);
 }

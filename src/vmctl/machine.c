@@ -250,6 +250,18 @@ image_read(struct image *im, const char *path, uint64_t max)
 	    strerror(error)));
 }
 
+/* What RESETCPU gave. A VM that somebody ended by TERM has come to its end. */
+static int
+booted(struct mon *m, int error)
+{
+	if (error == ENOENT)
+		mon_finish(m, END_STOPPED);
+	else if (error != 0)
+		return (ctl_error(CTL_FAIL, "%s: RESETCPU: %s; the host's log "
+		    "says why", m->config->name, strerror(error)));
+	return (CTL_OK);
+}
+
 /* Our own guests start on every VCPU, see guests/guest.h. */
 static int
 boot_guest(struct mon *m, int mode)
@@ -263,8 +275,7 @@ boot_guest(struct mon *m, int mode)
 		error = client_ioc_resetcpu(m->fd, m->id, i, &vrs);
 		m->cpu[i].on = error == 0;
 	}
-	return (error == 0 ? CTL_OK : ctl_error(CTL_FAIL, "RESETCPU: %s",
-	    strerror(error)));
+	return (booted(m, error));
 }
 
 /* A kernel of somebody else's starts on VCPU 0 and finds no other. */
@@ -287,8 +298,7 @@ boot_image(struct mon *m)
 		    load.why));
 	error = client_ioc_resetcpu(m->fd, m->id, 0, &load.start);
 	m->cpu[0].on = error == 0;
-	return (error == 0 ? CTL_OK : ctl_error(CTL_FAIL, "RESETCPU: %s",
-	    strerror(error)));
+	return (booted(m, error));
 }
 
 int

@@ -439,7 +439,7 @@ restart(struct mon *m)
 	}
 	if (machine_boot(m) != 0)
 		mon_finish(m, END_FAILED);
-	else
+	else if (m->state == MON_RESET)	/* and not the end */
 		m->state = m->paused ? MON_PAUSE : MON_RUN;
 	wake_all(m);
 }

@@ -116,7 +116,7 @@ nic_close(struct nic *n)
 	if (n->fd >= 0)
 		shutdown(n->fd, SHUT_RDWR);	/* the helper ends */
 	if (n->helper > 0) {
-		kill(n->helper, SIGTERM);
+		kill(n->helper, SIGKILL);	/* it may not listen */
 		waitpid(n->helper, NULL, 0);
 	}
 }
@@ -189,6 +189,12 @@ nic_main(void *arg)
 				nic_receive(n, frame, size);
 		pthread_mutex_unlock(&n->mon->lock);
 	}
+	pthread_mutex_lock(&n->mon->lock);
+	if (n->mon->state != MON_END)
+		dev_log("%s: %s has gone; no frame comes until the VM is "
+		    "started anew", n->net.virtio.owner.name, n->helper != 0 ?
+		    HELPER : "the tap");
+	pthread_mutex_unlock(&n->mon->lock);
 	return (NULL);
 }
 

@@ -200,12 +200,19 @@ end_status(const struct mon_config *c, enum mon_end end, int fd)
 #define ORPHANED	SIGUSR2		/* the console went, and said nothing */
 
 static sem_t ended;
-static struct mon *running;
+static struct mon *_Atomic running;	/* NULL: it does not yet */
 
+/* A start may wait without end, for a back end or a file: nothing is lost. */
 static void
 end_signal(int sig)
 {
-	if (sig != ORPHANED || !running->left)
+	struct mon *m = running;
+
+	if (m == NULL) {
+		control_stop();
+		signal(sig, SIG_DFL);
+		raise(sig);
+	} else if (sig != ORPHANED || !m->left)
 		sem_post(&ended);
 }
 
@@ -228,16 +235,14 @@ signal_main(void *arg)
 	return (NULL);
 }
 
-/* Before any other thread: the first of them may be what gets the signal. */
 static void
-signals_init(struct mon *m)
+signals_init(void)
 {
 	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP, ORPHANED };
 	struct sigaction sa = { .sa_handler = end_signal,
 	    .sa_flags = SA_RESTART };
 	size_t i;
 
-	running = m;
 	sem_init(&ended, 0, 0);
 	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
 		sigaction(sigs[i], &sa, NULL);
@@ -251,8 +256,10 @@ signals_start(struct mon *m)
 	pthread_t t;
 	int error = pthread_create(&t, NULL, signal_main, m);
 
-	if (error == 0)
+	if (error == 0) {
+		running = m;
 		pthread_detach(t);
+	}
 	return (error);
 }
 
@@ -289,7 +296,7 @@ start_vm(const struct mon_config *c, int ready, int sock)
 	static struct mon m;
 	int status;
 
-	signals_init(&m);
+	signals_init();
 	status = control_listen(c->name);
 	if (status == CTL_OK)
 		status = mon_create(&m, c);
@@ -305,8 +312,8 @@ start_vm(const struct mon_config *c, int ready, int sock)
 	}
 	mon_destroy(&m);
 	if (status == CTL_OK)
-		status = end_status(c, m.end, sock < 0 ? STDERR_FILENO :
-		    ready);
+		status = end_status(c, m.end, sock < 0 || m.left ?
+		    STDERR_FILENO : ready);
 	control_stop();
 	return (status);
 }
@@ -371,19 +378,28 @@ start_wait(const char *name)
 static int
 start_console(const char *name, int ready, int sock)
 {
+	int r = console_client(sock), status;
 	char line[128];
 	ssize_t n;
 
-	if (console_client(sock) == 1) {
-		fprintf(stderr, "\nvmctl: %s runs on; `vmctl console %s' comes "
-		    "back to it\n", name, name);
-		return (control_ask(name, "leave"));
+	if (r == 1) {
+		fprintf(stderr, "\n");
+		status = control_ask(name, "leave");
+		return (status != CTL_OK ? status : ctl_error(CTL_OK,
+		    "%s runs on; `vmctl console %s' comes back to it", name,
+		    name));
+	}
+	if (r < 0) {			/* as if SIGPIPE had ended this */
+		ctl_error(0, "standard output: %s", strerror(errno));
+		close(sock);
+		kill(vm_process, SIGTERM);
 	}
 	while ((n = read(ready, line, sizeof(line))) > 0 ||
 	    (n < 0 && errno == EINTR))
 		if (n > 0)
 			(void)!write(STDERR_FILENO, line, (size_t)n);
-	return (start_wait(name));
+	status = start_wait(name);
+	return (r < 0 ? CTL_FAIL : status);
 }
 
 int
@@ -404,6 +420,7 @@ start_main(int argc, char **argv)
 	    SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0))
 		return (ctl_error(CTL_FAIL, "%s: %s", c.name,
 		    strerror(errno)));
+	signal(SIGCHLD, SIG_DFL);	/* ignored, it would hide the end */
 	fflush(NULL);
 	vm_process = fork();
 	if (vm_process == 0) {

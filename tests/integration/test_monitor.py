@@ -115,6 +115,33 @@ def test_nothing_runs(tmp_path):
     assert vmctl("status", run=tmp_path / "none") == (0, head, "")
 
 
+@pytest.mark.parametrize("kind", ["file", "link", "stale", "other"])
+def test_name_of_a_file(tmp_path, kind):
+    """A socket that nobody listens at is taken over, and nothing else."""
+    it = tmp_path / "it"
+    text = tmp_path / "text"
+    text.write_text("of mine\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if kind == "other"
+                       else socket.SOCK_STREAM) as s:
+        if kind == "file":
+            text.rename(it)
+        elif kind == "link":
+            it.symlink_to(text)
+        else:
+            s.bind(str(it))
+        status, _, err = vmctl("start", "-b", "/none", "it", run=tmp_path)
+        assert status == 1
+    if kind == "stale":
+        assert "/dev/vmm" in err or "/none" in err
+        assert not it.exists()
+        return
+    assert err == f"vmctl: {it}: Address in use; remove it, or take another " \
+        "name\n"
+    assert kind == "other" or it.read_text() == "of mine\n"
+    assert it.is_symlink() == (kind == "link")
+    assert it.is_socket() == (kind == "other")
+
+
 def test_output_that_cannot_be_written(tmp_path):
     with open("/dev/full", "w", encoding="ascii") as full:
         done = subprocess.run([VMCTL, "status"], stdout=full, text=True,
@@ -325,6 +352,51 @@ def test_ignored_signal_stays_ignored(server, tmp_path):
     t.close()
 
 
+def test_console_that_cannot_be_written(server, tmp_path):
+    with open("/dev/full", "w", encoding="ascii") as full, subprocess.Popen(
+            [VMCTL, "console", "vm"], stdin=subprocess.DEVNULL, stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "VMM_RUN": str(tmp_path)}) as p:
+        with server.accept("console") as vm:
+            vm.sendall(b"x")
+            assert p.stderr.read() == \
+                b"vmctl: standard output: No space left on device\n"
+            assert p.wait(20) == 1
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1)])
+def test_console_without_a_descriptor(server, tmp_path, closed):
+    """The socket does not take its place: nothing comes back from there."""
+    with subprocess.Popen(
+            [VMCTL, "console", "vm"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: [os.close(fd) for fd in closed],
+            env={**os.environ, "VMM_RUN": str(tmp_path)}) as p:
+        with server.accept("console") as vm:
+            vm.sendall(b"x")
+            if 1 not in closed:
+                assert p.stdout.read(1) == b"x"
+                assert select.select([vm], [], [], 0.2)[0] == []
+            else:
+                assert vm.recv(10) == b""
+        assert p.wait(20) == (1 in closed)
+
+
+def test_user_network_lets_go_of_its_output():
+    """Who started the VM may wait for the end of it."""
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with subprocess.Popen([BUILD / "bin/vmctl-slirp"], stdin=far,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as p, near:
+        far.close()
+        near.settimeout(20)
+        assert near.recv(10) == b"\0"
+        assert select.select([p.stdout], [], [], 20)[0] != []
+        assert p.stdout.read() == b"" and p.poll() is None
+        near.close()
+        assert p.wait(20) == 0
+
+
 def test_input_of_a_file_has_no_escape(server, tmp_path):
     """All of it arrives, whatever the VM sends meanwhile."""
     text = b"~.\n" + bytes(range(256)) * 4096
@@ -511,6 +583,11 @@ KERNELS = {
         lidt none
         int3
     none: .long 0, 0""",
+    # Says that it is there, and stays.
+    "here": """
+        mov $'@', %al
+        out %al, %dx
+    1:  jmp 1b""",
 }
 
 # A guest of guest.h that has something to complain about.
@@ -525,6 +602,37 @@ _start:	mov	$0x508, %dx
 	mov	$77, %eax
 	out	%eax, %dx
 	hlt
+"""
+
+
+# Runs a command on a terminal of its own, and leaves by `~.' after a text.
+TYPIST = """
+#include <sys/wait.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+main(int argc, char **argv)
+{
+	char said[4096] = "";
+	size_t n = 0;
+	int fd, status, typed = 0;
+	pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		signal(SIGCHLD, SIG_IGN);	/* some do that to theirs */
+		execvp(argv[2], argv + 2);
+	}
+	while (n < sizeof(said) - 1 && read(fd, said + n, 1) == 1)
+		if (said[n++] != 0 && !typed && strstr(said, argv[1]))
+			typed = write(fd, "\\r~.", 3);
+	waitpid(pid, &status, 0);
+	printf("%s= %d\\n", said, WEXITSTATUS(status));
+	return (0);
+}
 """
 
 
@@ -557,11 +665,14 @@ def kernels(tmp):
         .org 510
         .byte 0x55, 0xaa
         """, "0x7c00") for end in ("cli; hlt", "ljmp $0xf000, $0xfff0")]
+    subprocess.run(["musl-gcc", "-static", "-o", tmp / "typist", "-xc", "-"],
+                   check=True, input=TYPIST, text=True)
     # An ELF file that wants memory at 64 MiB.
     high = bytearray(made["etc/hello"])
     return {**made, "etc/sector": sector, "etc/bios": bios, "etc/empty": Raw(),
             "etc/fails": assemble(tmp, GUEST, "0x8000"),
-            "etc/high": Raw(moved(high, 64 << 20))}
+            "etc/high": Raw(moved(high, 64 << 20)),
+            "etc/typist": Raw((tmp / "typist").read_bytes())}
 
 
 def moved(image, to):
@@ -593,6 +704,7 @@ soon() {
 }
 gone() { soon [ ! -d /proc/$1 ]; }
 more() { [ $(exits $1) -gt $2 ]; }
+resets() { grep -q SHUTDOWN /sys/kernel/debug/vmm/vms; }
 export M="-m 8"
 """
 
@@ -758,6 +870,11 @@ SECTIONS = {
         echo "- by TERM, while it stands still"
         vmctl start $M -b $(g spin) it; p=$(pid it); vmctl pause it
         vmctl term $(id it); gone $p; cat /run/vmm/it.log
+        echo "- by TERM, while it starts over"
+        for i in 1 2 3 4 5; do
+            vmctl start $M -b /etc/again it; p=$(pid it); soon resets
+            vmctl term $(id it); gone $p; cat /run/vmm/it.log
+        done
         pins""",
     "hangs": """
         vmctl start $M -b $(g spin) it; p=$(pid it)
@@ -772,6 +889,7 @@ SECTIONS = {
             echo "- $guest"
             vmctl start $M -b /etc/$guest it; n=$(id it)
             a=$(exits $n); before=$(now)
+            [ $guest = again ] && soon resets
             vmctl status it | tail -n 1
             vmctl pause it; vmctl unpause it
             usleep 20000
@@ -790,6 +908,34 @@ SECTIONS = {
         vmctl status a | tail -n 1
         vmctl stop a
         echo "from $before to $(now)" """,
+    "odd": """
+        echo "- closed"
+        timeout 20 vmctl start $M -b $(g spin) it <&- >&-
+        echo "= $?"; t vmctl stop it
+        echo "- ignored"
+        mkdir -p /dev/pts; mount -t devpts devpts /dev/pts
+        chmod 755 /etc/typist
+        /etc/typist never vmctl start -c $M -b /etc/hello it
+        echo "- full"
+        (timeout 20 vmctl start -c $M -b /etc/chatty it </dev/null >/dev/full
+            echo "= $?" >&2) 2>&1
+        vmctl stop -a
+        echo "- never starts"
+        mkdir /tmp/bin; cp $(which vmctl) /tmp/bin
+        printf '#!/bin/sh\nexec sleep 1000\n' >/tmp/bin/vmctl-slirp
+        chmod 755 /tmp/bin/vmctl-slirp
+        for s in TERM INT HUP; do
+            (/tmp/bin/vmctl start $M -n user -b $(g spin) it
+                echo "= $?") 2>&1 &
+            soon [ -S /run/vmm/it ]; p=$(pid it 2>/dev/null)
+            kill -$s $p; soon [ ! -d /proc/$p ]; kill -9 $p 2>/dev/null
+            wait; ls /run/vmm/it 2>&1
+        done
+        kill $(pidof sleep)
+        echo "- left"
+        /etc/typist @ vmctl start -c $M -b /etc/here it
+        sleep 1; vmctl status it | tail -n 1
+        t vmctl stop it; cat /run/vmm/it.log""",
     "idle": """
         ticks() { cut -d' ' -f14,15 /proc/$1/stat | tr ' ' +; }
         vmctl start $M -s 2 -b $(g hlt) it; p=$(pid it); sleep 1
@@ -973,6 +1119,8 @@ def test_kill(sections):
     assert text.count("vmctl: it: ended by signal 9 (Killed)\n-c = 1\n") == 2
     assert "- by TERM\nvmctl: it: stopped\n" in text
     assert "- by TERM, while it stands still\nvmctl: it: stopped\n" in text
+    assert "- by TERM, while it starts over\n" + 5 * \
+        "vmctl: it: stopped\n" in text
 
 
 def test_stopped_process(sections):
@@ -991,6 +1139,7 @@ def test_flood(sections, guest):
     text = sections["floods"].split(f"- {guest}\n")[1].split("\n- ")[0]
     assert re.search(r"^ +\d+ .* (running|resetting) +it\nbusy\nfrom ", text,
                      re.M), text
+    assert "never" not in text
     assert seconds(text) < 20
 
 
@@ -1005,6 +1154,24 @@ def test_flood_of_many(sections):
     text = sections["floods"].split("- many\n")[1]
     assert re.search(r"^ +\d+ +\d+ +16 .* a$", text, re.M)
     assert seconds(text) < 20
+
+
+def test_odd_starts(sections):
+    _, closed, ignored, full, never, left = re.split(
+        "^- .*\n", sections["odd"], flags=re.M)
+    assert closed == "= 0\n$ vmctl stop it\n= 0\n"
+    assert re.fullmatch(r"hello\s*vmctl: it: halted\s*= 0\n", ignored)
+    assert full == "vmctl: standard output: No space left on device\n" \
+        "vmctl: it: stopped\n= 1\n"
+    assert never == "".join(
+        f"vmctl: it: ended by signal {nr} ({name})\n= 1\n"
+        "ls: /run/vmm/it: No such file or directory\n"
+        for nr, name in ((15, "Terminated"), (2, "Interrupt"),
+                         (1, "Hangup")))
+    on, stopped = left.split("$ vmctl stop it\n")
+    assert re.fullmatch(r"@\s*vmctl: it runs on; `vmctl console it' comes "
+                        r"back to it\s*= 0\n +\d+ .* running +it\n", on), on
+    assert stopped == "= 0\nvmctl: it: stopped\n"
 
 
 def test_idle(sections):

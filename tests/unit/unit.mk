@@ -65,6 +65,9 @@ $(BUILD)/unit/obj/dev/%.o: tests/unit/dev/%.c \
 # They have inside what they test.
 $(BUILD)/unit/obj/dev/check_console.o: src/vmctl/console.c src/vmctl/console.h
 $(BUILD)/unit/obj/dev/check_link.o: src/vmctl/slirp/link.h
+$(BUILD)/unit/obj/dev/check_log.o: src/vmctl/log.c
+$(BUILD)/unit/obj/dev/check_net.o: $(addprefix src/vmctl/,net.c machine.h \
+    mon.h slirp/link.h)
 $(BUILD)/unit/obj/dev/check_mon.o: $(addprefix src/vmctl/,mon.c mon.h client.h \
     vmctl.h)
 

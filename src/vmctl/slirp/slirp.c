@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -75,11 +76,12 @@ to_guest(const void *buf, size_t len, void *opaque)
 	return ((ssize_t)len);
 }
 
+/* Not told: a guest can err without end. */
 static void
 guest_error(const char *msg, void *opaque)
 {
+	(void)msg;
 	(void)opaque;
-	fprintf(stderr, "vmctl-slirp: %s\n", msg);
 }
 
 static void *
@@ -247,6 +249,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "vmctl-slirp: standard input is no socket\n");
 		return (1);
 	}
+	/* Who started the VM may wait for the last that has these to go. */
+	n = open("/dev/null", O_RDWR);
+	dup2(n, STDOUT_FILENO);
+	dup2(n, STDERR_FILENO);
 	/* Many frames at a time, as net.c has it for its reader. */
 	(void)sched_setscheduler(0, SCHED_BATCH, &none);
 	for (;;) {

@@ -210,7 +210,9 @@ START_TEST(blocked_console_is_replaced)
 	a = attach();
 	n = put_until_full();
 	ck_assert_uint_gt(n, CONSOLE_KEPT);
+	pthread_mutex_lock(&lock);
 	before = drains;
+	pthread_mutex_unlock(&lock);
 	b = attach();
 	at = n - CONSOLE_KEPT;
 	ck_assert_int_eq(read(b, &byte, 1), 1);
@@ -234,7 +236,9 @@ START_TEST(blocked_console_leaves)
 
 	a = attach();
 	put_until_full();
+	pthread_mutex_lock(&lock);
 	before = seen = drains;
+	pthread_mutex_unlock(&lock);
 	close(a);
 	for (i = 0; i < 500 && seen == before; i++) {
 		usleep(10000);
@@ -253,6 +257,32 @@ START_TEST(blocked_console_at_the_end)
 	attach();
 	put_until_full();
 	console_finish(&con);
+}
+END_TEST
+
+static void *
+finishes(void *arg)
+{
+	console_finish(&con);
+	return (arg);
+}
+
+/* The next one that takes nothing would have no bound. */
+START_TEST(nobody_new_at_the_end)
+{
+	int pair[2], tries;
+	pthread_t t;
+
+	attach();
+	put_until_full();
+	ck_assert_int_eq(pthread_create(&t, NULL, finishes, NULL), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	for (tries = 0; tries < 100 && console_attach(&con, pair[0], pair[0],
+	    false) == 0; tries++)
+		usleep(10000);
+	ck_assert_int_eq(console_attach(&con, pair[0], pair[0], false),
+	    ESHUTDOWN);
+	ck_assert_int_eq(pthread_join(t, NULL), 0);
 }
 END_TEST
 
@@ -305,6 +335,7 @@ main(void)
 	tcase_add_test(tc, blocked_console_is_replaced);
 	tcase_add_test(tc, blocked_console_leaves);
 	tcase_add_test(tc, blocked_console_at_the_end);
+	tcase_add_test(tc, nobody_new_at_the_end);
 	tcase_add_test(tc, the_end_is_written);
 	tcase_add_test(tc, typed_waits_for_room);
 	return (unit_end());
