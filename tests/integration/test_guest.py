@@ -251,7 +251,7 @@ def run():
     nonce = secrets.randbits(30)
     job = emu.Job(BUILD, ["sh", "-c", fill(TOOLS + MAIN, nonce)], guest=True,
                   files=in_guest(first=FIRST, again=AGAIN, dhcp=DHCP, tap=TAP))
-    result = to_an_end(lambda: emu.run(LINUX, job, 240))
+    result = to_an_end(lambda: emu.run(LINUX, job, 150))
     assert result.status == 0, f"{result.why}\n{result.tail(80)}"
     parts = re.split(r"^== (\w+)\n", result.log, flags=re.M)
     return Run(nonce, dict(zip(parts[1::2], parts[2::2])))
