@@ -319,9 +319,14 @@ writer_main(void *arg)
 int
 console_start(struct console *c)
 {
+	pthread_condattr_t attr;
+
 	c->user = NULL;
 	pthread_cond_init(&c->more, NULL);
-	pthread_cond_init(&c->room, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->room, &attr);
+	pthread_condattr_destroy(&attr);
 	return (pthread_create(&c->writer, NULL, writer_main, c));
 }
 
@@ -410,7 +415,7 @@ console_finish(struct console *c)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	ts.tv_sec += CONSOLE_PATIENCE;
 	pthread_mutex_lock(c->lock);
 	c->end = true;
