@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cond.h"
 #include "console.h"
 
 /*
@@ -319,14 +320,9 @@ writer_main(void *arg)
 int
 console_start(struct console *c)
 {
-	pthread_condattr_t attr;
-
 	c->user = NULL;
 	pthread_cond_init(&c->more, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->room, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&c->room);
 	return (pthread_create(&c->writer, NULL, writer_main, c));
 }
 

@@ -19,7 +19,6 @@ dev_log(const char *fmt, ...)
 
 	if (lines == LOG_LINES)
 		return;
-
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);

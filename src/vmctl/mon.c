@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cond.h"
 #include "mon.h"
 #include "vmctl.h"
 #include "../../guests/guest.h"
@@ -59,17 +60,6 @@ wait_until(struct mon *m, pthread_cond_t *c, uint64_t at)
 		pthread_cond_wait(c, &m->lock);
 	else
 		pthread_cond_timedwait(c, &m->lock, &ts);
-}
-
-static void
-cond_init(pthread_cond_t *c)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(c, &attr);
-	pthread_condattr_destroy(&attr);
 }
 
 /*

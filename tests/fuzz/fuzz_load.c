@@ -56,8 +56,6 @@ bytes(size_t n)
 
 /* --- Memory --- */
 
-#define RESET_AT	0xffff0
-
 static const uint32_t low_sizes[] = { MIB + 0x80000, MIB + 0x12345, 0xa0000,
 	0x9fc00, 0x9fbff, 0x1000, MIB, MIB + 1 };
 static const uint32_t high_sizes[] = { 0x1000, 0x40000, 0x3ffff, 0x100000, 1,
@@ -70,8 +68,8 @@ new_block(size_t size)
 
 	/* Where a PC has its adapters; but for a BIOS's first instruction. */
 	if (size > LOAD_LOW_END)
-		ASAN_POISON_MEMORY_REGION(p + LOAD_LOW_END, (size < RESET_AT ?
-		    size : RESET_AT) - LOAD_LOW_END);
+		ASAN_POISON_MEMORY_REGION(p + LOAD_LOW_END, (size < LOAD_RESET ?
+		    size : LOAD_RESET) - LOAD_LOW_END);
 	return (p);
 }
 

@@ -417,14 +417,13 @@ start -c -d /dev/vda -a "KERNEL run=cut nonce=NONCE" cut
     assert hashlib.sha256(there).hexdigest() == said
 
 
-@dataclasses.dataclass
-class Typed:
-    status: int
-    out: str
-
-
-def type_to_linux_guest(typed, limit):
-    """`make linux-guest`, and [(what it prints, what is typed then)]."""
+def type_to_linux_guest(*typed):
+    """`make linux-guest`, and (what it prints, what is typed then), until the
+    last logs in; then a command, its answer, and the end. What it printed."""
+    answer = secrets.randbits(30) * 3 + 1
+    typed = [*typed,
+             (b"/root # ", f"echo $(({answer // 3} * 3 + 1))\r".encode()),
+             (f"\n{answer}\r".encode(), b"poweroff -f\r")]
     env = {k: v for k, v in os.environ.items()
            if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     process = subprocess.Popen(
@@ -432,7 +431,7 @@ def type_to_linux_guest(typed, limit):
                               f"BUILD={os.path.relpath(BUILD, TOP)}"]),
         cwd=TOP, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True)
-    out, deadline = b"", time.monotonic() + emu.time_limit(limit)
+    out, deadline = b"", time.monotonic() + emu.time_limit(60)
     os.set_blocking(process.stdout.fileno(), False)
     try:
         while process.poll() is None and time.monotonic() < deadline:
@@ -442,37 +441,28 @@ def type_to_linux_guest(typed, limit):
                 process.stdin.flush()
                 typed = typed[1:]
             time.sleep(0.1)
-        out += process.stdout.read() or b""
-        return Typed(process.poll(), out.decode())
+        out = (out + (process.stdout.read() or b"")).decode()
+        assert process.poll() == 0, out[-3000:]
+        assert f"\n{answer}\r" in out
+        return out
     finally:
         emu.end(process)
 
 
 def test_make_linux_guest():
     """The one command, and what a person types then."""
-    nonce = secrets.randbits(30)
-    typed = [(b"guest login: ", b"root\r"),
-             (b"# ", f"echo $(({nonce} * 3 + 1))\r".encode()),
-             (f"\n{nonce * 3 + 1}\r".encode(), b"poweroff -f\r")]
-    done = type_to_linux_guest(typed, 60)
-    assert done.status == 0, done.out[-3000:]
-    assert f"\n{nonce * 3 + 1}\r" in done.out
-    assert "vmctl: linux: halted" in done.out
+    out = type_to_linux_guest((b"guest login: ", b"root\r"))
+    assert "vmctl: linux: halted" in out
 
 
 def test_leave_linux_guest():
     """`~.' is for a shell on the guest's host, which knows the way back."""
-    nonce = secrets.randbits(30)
-    typed = [(b"guest login: ", b"~."),
-             (b"~ # ", b"vmctl console linux; poweroff -f\r"),
-             (b"console linux; poweroff -f\r\n", b"root\r"),
-             (b"/root # ", f"echo $(({nonce} * 3 + 1))\r".encode()),
-             (f"\n{nonce * 3 + 1}\r".encode(), b"poweroff -f\r")]
-    done = type_to_linux_guest(typed, 60)
-    assert done.status == 0, done.out[-3000:]
-    assert f"\n{nonce * 3 + 1}\r" in done.out
-    assert "runs on; `vmctl console linux' comes back" in done.out
-    assert re.search(r"^ +1 .* running +linux\r$", done.out, re.M)
+    out = type_to_linux_guest(
+        (b"guest login: ", b"~."),
+        (b"~ # ", b"vmctl console linux; poweroff -f\r"),
+        (b"console linux; poweroff -f\r\n", b"root\r"))
+    assert "runs on; `vmctl console linux' comes back" in out
+    assert re.search(r"^ +1 .* running +linux\r$", out, re.M)
 
 
 def test_linux_on_metal(boot):

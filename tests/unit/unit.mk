@@ -63,13 +63,14 @@ $(BUILD)/unit/obj/dev/%.o: tests/unit/dev/%.c \
 	$(CC) $(CFLAGS_COMMON) $(unit_DEVFLAGS) $(unit_SANITIZE) -c -o $@ $<
 
 # They have inside what they test.
-$(BUILD)/unit/obj/dev/check_console.o: src/vmctl/console.c src/vmctl/console.h
+$(BUILD)/unit/obj/dev/check_console.o: $(addprefix src/vmctl/,console.c \
+    console.h cond.h)
 $(BUILD)/unit/obj/dev/check_link.o: src/vmctl/slirp/link.h
 $(BUILD)/unit/obj/dev/check_log.o: src/vmctl/log.c
 $(BUILD)/unit/obj/dev/check_net.o: $(addprefix src/vmctl/,net.c machine.h \
     mon.h slirp/link.h)
 $(BUILD)/unit/obj/dev/check_mon.o: $(addprefix src/vmctl/,mon.c mon.h client.h \
-    vmctl.h)
+    vmctl.h cond.h)
 
 $(BUILD)/unit/dev/check_%: $(BUILD)/unit/obj/dev/check_%.o $(unit_DEVOBJ)
 	@mkdir -p $(@D)

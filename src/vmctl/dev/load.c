@@ -14,7 +14,6 @@
 #define AR_FLAT64	(AR_G | AR_L)
 
 #define FLAT_AT		0x7c00
-#define RESET_AT	0xffff0
 #define FLAT_DISK	0x80		/* DL of a BIOS: the first hard disk */
 
 bool
@@ -205,7 +204,7 @@ put_reset(const struct load *l)
 		0xcc,				/* int3 */
 		0, 0, 0, 0, 0,
 	};
-	void *to = mem_ptr(l->mem, RESET_AT, sizeof(code));
+	void *to = mem_ptr(l->mem, LOAD_RESET, sizeof(code));
 
 	if (to != NULL)
 		memcpy(to, code, sizeof(code));

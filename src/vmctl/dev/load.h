@@ -60,6 +60,7 @@ bool	load_flat(struct load *);
 #define LOAD_STRINGS	0x10000
 #define LOAD_END	0x20000		/* images from here on */
 #define LOAD_LOW_END	0x9fc00		/* a PC's BIOS has data behind it */
+#define LOAD_RESET	0xffff0		/* its first instruction */
 #define LOAD_HIGH	0x100000
 #define LOAD_CS		0x10
 #define LOAD_DS		0x18

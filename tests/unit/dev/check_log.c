@@ -10,33 +10,18 @@
 void	log_line(const char *fmt, ...);
 #include "../../../src/vmctl/log.c"
 
-static unsigned int lines;
-static char last[512];
-
-int
-ctl_error(int status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(last, sizeof(last), fmt, ap);
-	va_end(ap);
-	lines++;
-	return (status);
-}
-
 START_TEST(bounded)
 {
 	unsigned int i;
 
 	for (i = 1; i < LOG_LINES; i++)
 		log_line("line %u", i);
-	ck_assert_str_eq(last, "line 999");
+	ck_assert_str_eq(unit_told, "line 999");
 	log_line("line %u", i);
-	ck_assert_str_eq(last, "line 1000; devices tell no more");
+	ck_assert_str_eq(unit_told, "line 1000; devices tell no more");
 	log_line("one more");
-	ck_assert_str_eq(last, "line 1000; devices tell no more");
-	ck_assert_uint_eq(lines, LOG_LINES);
+	ck_assert_str_eq(unit_told, "line 1000; devices tell no more");
+	ck_assert_uint_eq(unit_tells, LOG_LINES);
 }
 END_TEST
 

@@ -26,7 +26,6 @@ static unsigned int boots, intrs;
 static uint16_t intr[STEPS_MAX];
 static bool gone;			/* there is no such VM any more */
 static uint64_t at[STEPS_MAX];		/* ns of the VM, of each RUN */
-static char told[256];
 static struct timer timer;
 static uint64_t timer_at;
 static struct mon_config config;
@@ -164,17 +163,6 @@ machine_work(struct mon *m)
 	(void)m;
 }
 
-int
-ctl_error(int status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(told, sizeof(told), fmt, ap);
-	va_end(ap);
-	return (status);
-}
-
 /*
  * --- The tests. ---
  */
@@ -308,7 +296,7 @@ START_TEST(end)
 {
 	config.seconds = 1;
 	ck_assert_int_eq(play(&ends[_i].s), ends[_i].end);
-	ck_assert_str_eq(told, ends[_i].told);
+	ck_assert_str_eq(unit_told, ends[_i].told);
 	ck_assert_uint_eq(runs, 1);
 }
 END_TEST

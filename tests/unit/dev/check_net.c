@@ -15,18 +15,7 @@
 
 static struct mon mon;
 static struct nic nic;
-static char dir[] = "/tmp/check_net.XXXXXX", told[256];
-
-int
-ctl_error(int status, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(told, sizeof(told), fmt, ap);
-	va_end(ap);
-	return (status);
-}
+static char dir[] = "/tmp/check_net.XXXXXX";
 
 void
 mon_kick(struct mon *m)
@@ -71,7 +60,7 @@ forget(void)
 START_TEST(none)
 {
 	ck_assert_int_eq(nic_open(&nic, &mon, "user"), CTL_FAIL);
-	ck_assert_ptr_nonnull(strstr(told, "No such file or directory; it "
+	ck_assert_ptr_nonnull(strstr(unit_told, "No such file or directory; it "
 	    "belongs beside vmctl"));
 	forget();
 }
@@ -81,8 +70,8 @@ START_TEST(does_not_start)
 {
 	helper("exit 1");
 	ck_assert_int_eq(nic_open(&nic, &mon, "user"), CTL_FAIL);
-	ck_assert_str_eq(told, "-n user: vmctl-slirp does not start; install "
-	    "libslirp0");
+	ck_assert_str_eq(unit_told, "-n user: vmctl-slirp does not start; "
+	    "install libslirp0");
 	forget();
 }
 END_TEST

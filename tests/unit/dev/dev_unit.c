@@ -6,12 +6,14 @@
 #include <stdio.h>
 
 #include "dev_unit.h"
+#include "../../../src/vmctl/vmctl.h"
 
 uint64_t unit_now;
 struct timers unit_timers;
 bool unit_level[UNIT_LINES];
 unsigned int unit_edges[UNIT_LINES];
-char unit_log[4096];
+char unit_log[4096], unit_told[512];
+unsigned int unit_tells;
 
 static Suite *suite;
 
@@ -29,7 +31,8 @@ unit_start(void)
 	unit_timers = (struct timers){ .now = now };
 	memset(unit_level, 0, sizeof(unit_level));
 	memset(unit_edges, 0, sizeof(unit_edges));
-	unit_log[0] = '\0';
+	unit_log[0] = unit_told[0] = '\0';
+	unit_tells = 0;
 }
 
 TCase *
@@ -109,4 +112,17 @@ dev_log(const char *fmt, ...)
 	va_end(ap);
 	n = strlen(unit_log);
 	snprintf(unit_log + n, sizeof(unit_log) - n, "\n");
+}
+
+/* To the person at the terminal. */
+int
+ctl_error(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(unit_told, sizeof(unit_told), fmt, ap);
+	va_end(ap);
+	unit_tells++;
+	return (status);
 }

@@ -18,6 +18,8 @@ extern struct timers	unit_timers;
 extern bool		unit_level[UNIT_LINES];	/* of lines, by nr */
 extern unsigned int	unit_edges[UNIT_LINES];	/* changes so far */
 extern char		unit_log[4096];		/* what dev_log() said */
+extern char		unit_told[512];		/* ctl_error() said last */
+extern unsigned int	unit_tells;		/* and how often it did */
 
 /*
  * start: everything as new; first thing of each test.
