@@ -166,9 +166,12 @@ struct host_caller {
 };
 void	 host_caller(struct host_caller *);			/* S */
 
-/* One line to the host's log; `fmt` has no newline. */
-void	 host_log(const char *fmt, ...)
-	    __attribute__((format(printf, 1, 2)));		/* A */
+/*
+ * One line to the host's log; `fmt` has no newline. Of `often` lines, which a
+ * client or its guest can cause, a host may drop what would fill its log.
+ */
+void	 host_log(bool often, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));		/* A */
 
 /*
  * Trace points. A host without any makes them nothing in its <hostdep.h>.

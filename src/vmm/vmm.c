@@ -750,7 +750,7 @@ vmm_attach(void)
 	hv = vendors[i];
 	fpu_attach();
 	cpuid_attach();
-	host_log("vmm0 at mainbus0: %s", hv->banner);
+	host_log(false, "vmm0 at mainbus0: %s", hv->banner);
 	return (0);
 }
 
@@ -795,7 +795,7 @@ vmm_suspend(void)
 	if (hv == NULL)
 		return;
 	if (vmm_terminate_all(NULL) != 0)
-		vmm_log("suspend: all VMs have ended");
+		host_log(false, "vmm0: suspend: all VMs have ended");
 }
 
 /* Call `fn` for each VCPU, of the newest VM first. No lock is held then. */

@@ -239,7 +239,7 @@ struct vcpu {
 
 /* vmm.c */
 extern const struct hv_ops *hv;
-#define vmm_log(...)	host_log("vmm0: " __VA_ARGS__)
+#define vmm_log(...)	host_log(true, "vmm0: " __VA_ARGS__)
 
 /* vm.c */
 int	 vm_ranges_check(const struct vm_create_params *, uint64_t *pages);

@@ -393,15 +393,14 @@ host_caller(struct host_caller *who)
 	who->admin = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
 
-/* A client or its guest can cause most of them. */
 void
-host_log(const char *fmt, ...)
+host_log(bool often, const char *fmt, ...)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 20);
 	struct va_format text = { .fmt = fmt };
 	va_list ap;
 
-	if (!__ratelimit(&limit))
+	if (often && !__ratelimit(&limit))
 		return;
 	va_start(ap, fmt);
 	text.va = &ap;

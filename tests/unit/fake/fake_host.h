@@ -121,8 +121,9 @@ extern void (*fake_enter_hook)(void);
 extern void (*fake_yield_hook)(void);
 extern void (*fake_lock_hook)(const char *name);
 
-/* Time and the log. */
+/* Time and the log; a busy one drops what is `often`, until it is cleared. */
 extern uint64_t fake_tsc_hz, fake_time;
+extern bool fake_log_busy;
 const char *fake_log(void);
 bool	 fake_log_has(const char *);
 void	 fake_log_clear(void);
