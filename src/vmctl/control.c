@@ -432,6 +432,13 @@ open_run_dir(DIR **d)
 	    "%s: %s; be root, or set VMM_RUN", run_dir(), strerror(errno)));
 }
 
+/* A command that takes one VM and no option. */
+static bool
+names_one(int argc, char **argv)
+{
+	return (argc == 2 && argv[1][0] != '-');
+}
+
 int
 status_main(int argc, char **argv)
 {
@@ -439,7 +446,7 @@ status_main(int argc, char **argv)
 	int s = -1, status = CTL_OK;
 	DIR *d = NULL;
 
-	if (argc > 2)
+	if (argc > 1 && !names_one(argc, argv))
 		return (ctl_error(CTL_USAGE, "usage: vmctl status [name|id]"));
 	if (name != NULL && (s = reach(name)) < 0)
 		return (CTL_FAIL);
@@ -530,7 +537,7 @@ stop_main(int argc, char **argv)
 int
 pause_main(int argc, char **argv)
 {
-	if (argc != 2)
+	if (!names_one(argc, argv))
 		return (ctl_error(CTL_USAGE, "usage: vmctl %s name|id",
 		    argv[0]));
 	return (control_ask(argv[1], argv[0]));
@@ -541,7 +548,7 @@ console_main(int argc, char **argv)
 {
 	int s, r;
 
-	if (argc != 2)
+	if (!names_one(argc, argv))
 		return (ctl_error(CTL_USAGE,
 		    "usage: vmctl console name|id"));
 	s = reach(argv[1]);

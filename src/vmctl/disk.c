@@ -17,48 +17,43 @@
 #include "machine.h"
 #include "vmctl.h"
 
+/*
+ * Read into `to`, or if that is NULL write what is at `from`. A file that ends,
+ * or takes nothing, is an error: a disk has all its sectors.
+ */
 static int
-file_read(void *arg, uint64_t off, void *buf, size_t len)
+file_move(struct disk *d, uint64_t off, uint8_t *to, const uint8_t *from,
+    size_t len)
 {
-	struct disk *d = arg;
+	size_t done = 0;
 	int error = 0;
 	ssize_t n;
 
 	pthread_mutex_unlock(&d->mon->lock);
-	while (len > 0 && error == 0) {
-		n = pread(d->fd, buf, len, (off_t)off);
-		if (n <= 0) {
-			error = n == 0 ? EIO : errno == EINTR ? 0 : errno;
-			continue;
-		}
-		buf = (uint8_t *)buf + n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
+	while (done < len && error == 0) {
+		n = to != NULL ?
+		    pread(d->fd, to + done, len - done, (off_t)(off + done)) :
+		    pwrite(d->fd, from + done, len - done,
+		    (off_t)(off + done));
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			error = n == 0 ? EIO : errno;
 	}
 	pthread_mutex_lock(&d->mon->lock);
 	return (error);
 }
 
 static int
+file_read(void *arg, uint64_t off, void *buf, size_t len)
+{
+	return (file_move(arg, off, buf, NULL, len));
+}
+
+static int
 file_write(void *arg, uint64_t off, const void *buf, size_t len)
 {
-	struct disk *d = arg;
-	int error = 0;
-	ssize_t n;
-
-	pthread_mutex_unlock(&d->mon->lock);
-	while (len > 0 && error == 0) {
-		n = pwrite(d->fd, buf, len, (off_t)off);
-		if (n < 0) {
-			error = errno == EINTR ? 0 : errno;
-			continue;
-		}
-		buf = (const uint8_t *)buf + n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	pthread_mutex_lock(&d->mon->lock);
-	return (error);
+	return (file_move(arg, off, NULL, buf, len));
 }
 
 /* Returns when the data is safe, and not before: the guest is told so. */
@@ -99,35 +94,50 @@ mem_flush(void *arg)
 	return (0);
 }
 
+int
+file_whole(const char *path, uint64_t max, struct image *im)
+{
+	FILE *f = fopen(path, "r");
+	int error = f == NULL ? errno : 0;
+	size_t room = 0, n = 1;
+	uint8_t *p;
+
+	while (error == 0 && n > 0) {
+		if (im->len == room) {
+			room = room == 0 ? CLIENT_MIB : room * 2;
+			p = im->len < max ? realloc(im->p, room) : NULL;
+			error = p != NULL ? 0 : EFBIG;
+			im->p = p != NULL ? p : im->p;
+			continue;
+		}
+		n = fread(im->p + im->len, 1, room - im->len, f);
+		im->len += n;
+		if (n == 0 && ferror(f))
+			error = errno;
+	}
+	if (f != NULL)
+		fclose(f);
+	return (error);
+}
+
 /* "ram:": zeros, or what the file has now. */
 static int
 open_ram(struct disk *d, const char *what)
 {
+	struct image im = { NULL, parse_size(what, CLIENT_MIB) };
 	int error = 0;
-	FILE *f;
-	size_t n;
 
-	d->size = parse_size(what, CLIENT_MIB);
-	if (d->size > 0)
-		d->mem = calloc(1, d->size);
-	else {
-		f = fopen(what, "r");
-		if (f == NULL)
-			return (ctl_error(CTL_FAIL, "ram:%s: %s; say a file, "
-			    "or a size like 64M", what, strerror(errno)));
-		while ((d->mem = realloc(d->mem, d->size + CLIENT_MIB)) !=
-		    NULL && (n = fread(d->mem + d->size, 1, CLIENT_MIB, f)) > 0)
-			d->size += n;
-		if (ferror(f))
-			error = errno;
-		fclose(f);
-		d->size -= d->size % 512;
-	}
-	if (error != 0)
-		return (ctl_error(CTL_FAIL, "ram:%s: %s", what,
-		    strerror(error)));
-	return (d->mem != NULL && d->size > 0 ? CTL_OK : ctl_error(CTL_FAIL,
-	    "ram:%s: empty, or larger than memory", what));
+	if (im.len > 0)
+		im.p = calloc(1, im.len);
+	else
+		error = file_whole(what, SIZE_MAX, &im);
+	d->mem = im.p;
+	d->size = im.len - im.len % 512;
+	if (error != 0 && error != EFBIG)
+		return (ctl_error(CTL_FAIL, "ram:%s: %s; say a file, or a size "
+		    "like 64M", what, strerror(error)));
+	return (error == 0 && d->mem != NULL && d->size > 0 ? CTL_OK :
+	    ctl_error(CTL_FAIL, "ram:%s: empty, or larger than memory", what));
 }
 
 int
@@ -164,14 +174,17 @@ disk_open(struct disk *d, struct mon *m, const char *path)
 	return (CTL_OK);
 }
 
-void
+int
 disk_close(struct disk *d)
 {
-	if (d->fd >= 0) {
-		(void)fdatasync(d->fd);
+	int error = d->fd >= 0 && !d->read_only && fdatasync(d->fd) != 0 ?
+	    errno : 0;
+
+	if (d->fd >= 0)
 		close(d->fd);
-	}
 	free(d->mem);
+	return (error == 0 ? CTL_OK : ctl_error(CTL_FAIL, "%s: %s; what the "
+	    "guest wrote last may not be on it", d->path, strerror(error)));
 }
 
 static void

@@ -222,30 +222,11 @@ machine_work(struct mon *m)
 static int
 image_read(struct image *im, const char *path, uint64_t max)
 {
-	FILE *f = fopen(path, "r");
-	size_t room = 0, n;
-	int error = 0;
-	uint8_t *p;
+	int error = file_whole(path, max, im);
 
-	if (f == NULL)
-		return (ctl_error(CTL_FAIL, "%s: %s", path, strerror(errno)));
-	do {
-		if (im->len == room) {
-			room = room == 0 ? 1 << 20 : room * 2;
-			p = im->len >= max ? NULL : realloc(im->p, room);
-			if (p == NULL) {
-				fclose(f);
-				return (ctl_error(CTL_FAIL, "%s: larger than "
-				    "the memory of the VM; -m more", path));
-			}
-			im->p = p;
-		}
-		n = fread(im->p + im->len, 1, room - im->len, f);
-		im->len += n;
-	} while (n > 0);
-	if (ferror(f))
-		error = errno;
-	fclose(f);
+	if (error == EFBIG)
+		return (ctl_error(CTL_FAIL, "%s: larger than the memory of the "
+		    "VM; -m more", path));
 	return (error == 0 ? CTL_OK : ctl_error(CTL_FAIL, "%s: %s", path,
 	    strerror(error)));
 }
@@ -312,6 +293,9 @@ machine_boot(struct mon *m)
 	m->ours = load_kind(&kernel) == LOAD_GUEST;
 	if (!m->ours)
 		return (boot_image(m));
+	if (m->config->initrd != NULL || m->config->cmdline[0] != '\0')
+		return (ctl_error(CTL_FAIL, "%s: a guest of guests/ takes no "
+		    "-r and no -a: leave them out", m->config->kernel));
 	if (client_load(&m->cpu[0].v, h->kernel.p, h->kernel.len, NULL,
 	    &mode) != 0)
 		return (ctl_error(CTL_FAIL, "%s: a guest of %zu bytes, which "
@@ -377,7 +361,8 @@ machine_destroy(struct mon *m)
 	if (h->console.writer != 0)
 		console_finish(&h->console);
 	for (i = 0; i < h->ndisks; i++)
-		disk_close(&h->disk[i]);
+		if (disk_close(&h->disk[i]) != CTL_OK)
+			m->end = END_FAILED;
 	for (i = 0; i < h->nnics; i++)
 		nic_close(&h->nic[i]);
 }

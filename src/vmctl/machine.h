@@ -40,9 +40,24 @@ struct disk {
 	struct virtio_blk blk;
 };
 
+/*
+ * open: what the path names. Returns: CTL_OK, or told.
+ * close: all that was written is safe. Returns: CTL_OK, or told that it is not.
+ * init: the device in front of it, as powered on.
+ */
 int	disk_open(struct disk *, struct mon *, const char *path);
-void	disk_close(struct disk *);
+int	disk_close(struct disk *);
 void	disk_init(struct disk *, unsigned int nr);
+
+/*
+ * All of a file, into memory of malloc(); `image` was zeroed.
+ * Returns: an errno; EFBIG: it has `max` bytes or more, or memory has fewer.
+ */
+struct image {
+	uint8_t	*p;
+	size_t	 len;
+};
+int	file_whole(const char *path, uint64_t max, struct image *image);
 
 /* net.c: "user" through a helper process, "tap=IF". */
 struct nic {
@@ -71,10 +86,7 @@ struct machine {
 	struct nic	 nic[MON_NICS];
 	struct console	 console;
 	unsigned int	 ndisks, nnics;	/* opened */
-	struct image {
-		uint8_t	*p;
-		size_t	 len;
-	}		 kernel, initrd;
+	struct image	 kernel, initrd;
 };
 
 /* Whom the serial line leads to: a socket, or this process's terminal. */

@@ -69,9 +69,12 @@ def vmctl(*args, run=None):
     ("stop a b", "usage: vmctl stop"),
     ("stop -a b", "usage: vmctl stop"),
     ("stop -x b", "stop: no option -x"),
+    ("status -x", "usage: vmctl status [name|id]"),
     ("pause", "usage: vmctl pause name|id"),
+    ("pause -x", "usage: vmctl pause name|id"),
     ("unpause a b", "usage: vmctl unpause name|id"),
     ("console", "usage: vmctl console name|id"),
+    ("console -x", "usage: vmctl console name|id"),
     ("create a", "usage: vmctl create disk size"),
     ("create a 0", "create: size `0'"),
     ("create a 1T", "create: size `1T'"),
@@ -734,6 +737,9 @@ SECTIONS = {
         t vmctl start $M -b /etc/passwd it
         t vmctl start $M -b /dev/zero it
         t vmctl start $M -b /etc/high it
+        t vmctl start $M -b $(g out) -r /etc/passwd it
+        t vmctl start $M -b $(g out) -a quiet it
+        t vmctl start $M -b /etc/sector -a quiet it
         t vmctl start $M -b /etc/hello -r /etc/nothing it
         head -c 9000000 /dev/zero >/tmp/large
         t vmctl start $M -b /etc/hello -r /tmp/large it
@@ -920,6 +926,16 @@ SECTIONS = {
         (timeout 20 vmctl start -c $M -b /etc/chatty it </dev/null >/dev/full
             echo "= $?" >&2) 2>&1
         vmctl stop -a
+        echo "- open"
+        (exec 8>/tmp/eight 9>/tmp/nine; vmctl start $M -b $(g spin) it)
+        ls -l /proc/$(pid it)/fd | grep /tmp; vmctl stop it
+        (exec 8>/tmp/eight 9>/tmp/nine
+            setsid vmctl start -c $M -b $(g spin) it </dev/null) 2>&1 &
+        soon [ -S /run/vmm/it ]; sleep 1
+        ls -l /proc/$(pid it)/fd | grep /tmp; vmctl stop it; wait
+        echo "- not a byte"
+        (ulimit -f 0; vmctl start $M -b $(g spin) it)
+        t vmctl stop it; ls /run/vmm/it 2>&1; wc -c </run/vmm/it.log
         echo "- never starts"
         mkdir /tmp/bin; cp $(which vmctl) /tmp/bin
         printf '#!/bin/sh\nexec sleep 1000\n' >/tmp/bin/vmctl-slirp
@@ -1001,7 +1017,9 @@ def test_bad_images(sections):
     text = sections["images"]
     found = answers(text)
     said = [out for _, out, _ in found]
-    assert said[:16] == ["vmctl: " + line + "\n" for line in (
+    ours = "/guests/out.bin: a guest of guests/ takes no -r and no -a: leave " \
+        "them out"
+    assert said[:19] == ["vmctl: " + line + "\n" for line in (
         "/etc/nothing: No such file or directory",
         "/guests: Is a directory",
         "/etc/empty: the image is no bzImage, has no multiboot header in its "
@@ -1010,7 +1028,8 @@ def test_bad_images(sections):
         "first 8 KiB and no 55 AA at 510: give one that has",
         "/dev/zero: larger than the memory of the VM; -m more",
         "/etc/high: the kernel wants 1 KiB at 0x4000000: give the VM more "
-        "memory, or link it at 1 MiB",
+        "memory, or link it at 1 MiB", ours, ours,
+        "/etc/sector: a boot sector takes no command line: leave it out",
         "/etc/nothing: No such file or directory",
         "/tmp/large: larger than the memory of the VM; -m more",
         "/etc/nothing: No such file or directory; `vmctl create' makes a disk",
@@ -1019,11 +1038,11 @@ def test_bad_images(sections):
         "-n tap=tap0: /dev/net/tun: No such file or directory; be root, and "
         "`modprobe tun'",
         "ram:0: No such file or directory; say a file, or a size like 64M",
-        "ram:/etc: Is a directory",
+        "ram:/etc: Is a directory; say a file, or a size like 64M",
         "ram:/etc/empty: empty, or larger than memory",
         "/tmp/disk: in use, by another VM or twice in this one")]
-    assert [status for *_, status in found] == 16 * [1] + [0, 1]
-    assert said[16:] == [HEAD, "vmctl: /dev/vmm: No such file or directory; "
+    assert [status for *_, status in found] == 19 * [1] + [0, 1]
+    assert said[19:] == [HEAD, "vmctl: /dev/vmm: No such file or directory; "
                          "load the driver, or be root\n"]
 
 
@@ -1157,12 +1176,15 @@ def test_flood_of_many(sections):
 
 
 def test_odd_starts(sections):
-    _, closed, ignored, full, never, left = re.split(
+    _, closed, ignored, full, opened, limited, never, left = re.split(
         "^- .*\n", sections["odd"], flags=re.M)
     assert closed == "= 0\n$ vmctl stop it\n= 0\n"
     assert re.fullmatch(r"hello\s*vmctl: it: halted\s*= 0\n", ignored)
     assert full == "vmctl: standard output: No space left on device\n" \
         "vmctl: it: stopped\n= 1\n"
+    assert opened == "vmctl: it: stopped\n"         # what the starter had
+    assert limited == "$ vmctl stop it\n= 0\n" \
+        "ls: /run/vmm/it: No such file or directory\n0\n"
     assert never == "".join(
         f"vmctl: it: ended by signal {nr} ({name})\n= 1\n"
         "ls: /run/vmm/it: No such file or directory\n"

@@ -65,6 +65,8 @@ $(BUILD)/unit/obj/dev/%.o: tests/unit/dev/%.c \
 # They have inside what they test.
 $(BUILD)/unit/obj/dev/check_console.o: $(addprefix src/vmctl/,console.c \
     console.h cond.h)
+$(BUILD)/unit/obj/dev/check_disk.o: $(addprefix src/vmctl/,disk.c machine.h \
+    mon.h vmctl.h)
 $(BUILD)/unit/obj/dev/check_link.o: src/vmctl/slirp/link.h
 $(BUILD)/unit/obj/dev/check_log.o: src/vmctl/log.c
 $(BUILD)/unit/obj/dev/check_net.o: $(addprefix src/vmctl/,net.c machine.h \

@@ -250,6 +250,9 @@ load_flat(struct load *l)
 	if (l->nmodules > 0)
 		return (load_fail(l, "a boot sector takes no modules: leave "
 		    "them out"));
+	if (l->image.cmdline != NULL && l->image.cmdline[0] != '\0')
+		return (load_fail(l, "a boot sector takes no command line: "
+		    "leave it out"));
 	memcpy(to, l->image.data, l->image.len);
 	load_start(l, LOAD_REAL, FLAT_AT);
 	l->start.vrs_gprs[VCPU_REGS_RSP] = FLAT_AT;

@@ -904,6 +904,11 @@ START_TEST(flat)
 	ck_loads();
 	l.nmodules = 1;
 	ck_fails("no modules");
+	l.nmodules = 0;
+	l.image.cmdline = "quiet";
+	ck_fails("no command line");
+	l.image.cmdline = "";
+	ck_loads();
 }
 END_TEST
 
@@ -1047,7 +1052,8 @@ START_TEST(fuzz)
 			memcpy(&flags, image + j + 4, 8);
 			put_multiboot(j, flags);
 		}
-		l = (struct load){ .image.cmdline = "a line",
+		l = (struct load){
+		    .image.cmdline = rnd() & 1 ? "a line" : NULL,
 		    .module = modules, .nmodules = rnd() % 3 };
 		if (image_len == 0 || !try())
 			continue;
