@@ -5,8 +5,10 @@ What a terminal sees is tried here, on a pseudo terminal, against a server
 that the test is. The rest runs on the Linux host, in one boot, a section of
 shell each. Its guests are those of guests/, and some that are made here.
 """
+import contextlib
 import dataclasses
 import os
+import pathlib
 import pty
 import re
 import select
@@ -385,8 +387,9 @@ def test_console_without_a_descriptor(server, tmp_path, closed):
         assert p.wait(20) == (1 in closed)
 
 
-def test_user_network_lets_go_of_its_output():
-    """Who started the VM may wait for the end of it."""
+@contextlib.contextmanager
+def user_network():
+    """(the helper, the VM's end of its link), when it works."""
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with subprocess.Popen([BUILD / "bin/vmctl-slirp"], stdin=far,
                           stdout=subprocess.PIPE,
@@ -394,10 +397,32 @@ def test_user_network_lets_go_of_its_output():
         far.close()
         near.settimeout(20)
         assert near.recv(10) == b"\0"
-        assert select.select([p.stdout], [], [], 20)[0] != []
-        assert p.stdout.read() == b"" and p.poll() is None
+        yield p, near
         near.close()
         assert p.wait(20) == 0
+
+
+def test_user_network_lets_go_of_its_output():
+    """Who started the VM may wait for the end of it."""
+    with user_network() as (p, _):
+        assert select.select([p.stdout], [], [], 20)[0] != []
+        assert p.stdout.read() == b"" and p.poll() is None
+
+
+def test_user_network_is_nobody():
+    """What a guest could win there: no root, no process, no file."""
+    with user_network() as (p, _):
+        status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+        limits = pathlib.Path(f"/proc/{p.pid}/limits").read_text()
+    ids = 4 * ["65534" if os.geteuid() == 0 else str(os.geteuid())]
+    found = dict(line.split(":", 1) for line in status.splitlines())
+    assert found["Uid"].split() == ids
+    assert os.geteuid() != 0 or found["Gid"].split() == ids
+    assert os.geteuid() != 0 or found["Groups"].split() == []
+    assert found["NoNewPrivs"].strip() == "1"
+    assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 0
+    for what in "file size", "processes":
+        assert re.search(rf"^Max {what} +0 +0 ", limits, re.M)
 
 
 def test_input_of_a_file_has_no_escape(server, tmp_path):
