@@ -130,29 +130,30 @@ setup(void)
 
 /* The disk as the device sees it, under the lock. */
 static int
-do_read(uint64_t off, size_t len)
+do_move(bool out, uint64_t off, size_t len)
 {
+	const struct virtio_blk_disk *k = &d.blk.disk;
 	int error;
 
-	memset(buf, 0, sizeof(buf));
+	memset(buf, out ? 0x5a : 0, sizeof(buf));
 	pthread_mutex_lock(&mon.lock);
-	error = d.blk.disk.read(d.blk.disk.arg, off, buf, len);
+	error = out ? k->write(k->arg, off, buf, len) :
+	    k->read(k->arg, off, buf, len);
 	ck_assert_int_ne(pthread_mutex_trylock(&mon.lock), 0);
 	pthread_mutex_unlock(&mon.lock);
 	return (error);
 }
 
 static int
+do_read(uint64_t off, size_t len)
+{
+	return (do_move(false, off, len));
+}
+
+static int
 do_write(uint64_t off, size_t len)
 {
-	int error;
-
-	memset(buf, 0x5a, sizeof(buf));
-	pthread_mutex_lock(&mon.lock);
-	error = d.blk.disk.write(d.blk.disk.arg, off, buf, len);
-	ck_assert_int_ne(pthread_mutex_trylock(&mon.lock), 0);
-	pthread_mutex_unlock(&mon.lock);
-	return (error);
+	return (do_move(true, off, len));
 }
 
 static int
