@@ -229,19 +229,19 @@ from_guest(Slirp *s)
 /*
  * A hostile guest meets a library here, so nothing is left to be won: no root,
  * no file to write, no program to start. The root of a user namespace that has
- * no such id (EINVAL) is no root outside it either.
+ * no such id (EINVAL), or keeps its groups (EPERM), is no root outside it.
  */
 static bool
 give_up_power(void)
 {
 	static const struct rlimit none = { 0, 0 };
 
-	if (geteuid() == 0 && (setgroups(0, NULL) != 0 ||
+	if (geteuid() == 0 && ((setgroups(0, NULL) != 0 && errno != EPERM) ||
 	    setgid(NOBODY) != 0 || setuid(NOBODY) != 0) && errno != EINVAL)
 		return (false);
 	return (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	    setrlimit(RLIMIT_FSIZE, &none) == 0 &&
-	    setrlimit(RLIMIT_NPROC, &none) == 0);
+	    setrlimit(RLIMIT_NPROC, &none) == 0 &&
+	    setrlimit(RLIMIT_FSIZE, &none) == 0);	/* nor an error file */
 }
 
 int
@@ -249,6 +249,8 @@ main(int argc, char **argv)
 {
 	SlirpConfig config = { .version = 1, .in_enabled = true };
 	struct sched_param none = { 0 };
+	struct sockaddr name;
+	socklen_t len = sizeof(name);
 	uint32_t wait;
 	Slirp *s;
 	int n;
@@ -267,15 +269,17 @@ main(int argc, char **argv)
 		fprintf(stderr, "vmctl-slirp: libslirp does not start\n");
 		return (1);
 	}
+	if (getsockname(LINK, &name, &len) != 0) {
+		fprintf(stderr, "vmctl-slirp: standard input is no socket\n");
+		return (1);
+	}
 	if (!give_up_power()) {
 		fprintf(stderr, "vmctl-slirp: cannot be nobody: %s\n",
 		    strerror(errno));
 		return (1);
 	}
-	if (send(LINK, "", 1, MSG_NOSIGNAL) != 1) {
-		fprintf(stderr, "vmctl-slirp: standard input is no socket\n");
+	if (send(LINK, "", 1, MSG_NOSIGNAL) != 1)
 		return (1);
-	}
 	/* Who started the VM may wait for the last that has these to go. */
 	n = open("/dev/null", O_RDWR);
 	dup2(n, STDOUT_FILENO);
