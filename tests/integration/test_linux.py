@@ -106,7 +106,7 @@ def sections():
     """{name: what its commands printed}, of one boot."""
     job = SHELL + "".join(f"echo '== {name}'\n{text}\n"
                           for name, text in SECTIONS.items()) + "echo '=='"
-    result = emu.run(LINUX, emu.Job(BUILD, ["sh", "-c", job]), 420)
+    result = emu.run(LINUX, emu.Job(BUILD, ["sh", "-c", job]), 900)
     log = result.log.split("\n==\n")[0]
     parts = re.split(r"^== (\w+)\n", log, flags=re.M)
     found = dict(zip(parts[1::2], parts[2::2]))
@@ -227,7 +227,7 @@ def test_stress_on_vmx():
                           " --vms 4 --slow 4 --limit 3000 && "
                           "stress --seed 8 --kill 8 --limit 3000 && "
                           "rmmod vmm && echo gone"])
-    result = emu.run(emu.BACKENDS["linux-vmx"], job, 400)
+    result = emu.run(emu.BACKENDS["linux-vmx"], job, 900)
     assert result.status == 0, f"{result.why}\n{result.tail()}"
     assert result.log.count("\nstress: ok\n") == 2 and "\ngone\n" in \
         result.log, result.tail()

@@ -994,7 +994,7 @@ def _sections(tmp_path_factory):
     backend = dataclasses.replace(emu.BACKENDS["linux-svm"], cpus=1)
     result = emu.run(backend, emu.Job(
         BUILD, ["sh", "-c", job],
-        files=kernels(tmp_path_factory.mktemp("kernels"))), 300)
+        files=kernels(tmp_path_factory.mktemp("kernels"))), 600)
     log = result.log.split("\n==\n")[0]
     parts = re.split(r"^== (\w+)\n", log, flags=re.M)
     found = dict(zip(parts[1::2], parts[2::2]))
@@ -1248,7 +1248,7 @@ def test_linux_on_vmx(boot):
         t vmctl start -c $M -b /guests/smp.bin -s 3 it </dev/null"""
     job = job.replace("$(g spin)", "/guests/spin.bin") \
         .replace("; p=$(pid it)", "")
-    result = boot(["sh", "-c", job], backend="linux-vmx", limit=300)
+    result = boot(["sh", "-c", job], backend="linux-vmx", limit=600)
     found = answers(result.log)
     assert [status for *_, status in found] == 4 * [0], result.tail()
     assert found[-1][1].endswith("vmctl: it: done\n"), result.tail()
