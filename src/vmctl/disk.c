@@ -106,9 +106,11 @@ file_whole(const char *path, uint64_t max, struct image *im)
 		if (im->len == room) {
 			room = room == 0 ? CLIENT_MIB : room * 2;
 			p = im->len < max ? realloc(im->p, room) : NULL;
-			error = p != NULL ? 0 : EFBIG;
-			im->p = p != NULL ? p : im->p;
-			continue;
+			if (p == NULL) {
+				error = EFBIG;
+				break;
+			}
+			im->p = p;
 		}
 		n = fread(im->p + im->len, 1, room - im->len, f);
 		im->len += n;

@@ -8,11 +8,14 @@
  */
 #include <sys/random.h>
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dev/load.h"
 #include "machine.h"
@@ -303,6 +306,26 @@ machine_boot(struct mon *m)
 	return (boot_guest(m, mode));
 }
 
+/*
+ * Close what the starter had open: its lock, or its end of a pipe, would be
+ * held for as long as the VM runs. All of our own would not survive an exec.
+ */
+static void
+close_inherited(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	int fd;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		fd = atoi(e->d_name);
+		if (fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0)
+			close(fd);
+	}
+	if (d != NULL)
+		closedir(d);
+}
+
 int
 machine_create(struct mon *m)
 {
@@ -322,6 +345,7 @@ machine_create(struct mon *m)
 			return (CTL_FAIL);
 		h->ndisks++;
 	}
+	close_inherited();	/* an image could be one, -b /dev/fd/N */
 	for (i = 0; i < c->nnics; i++) {
 		if (nic_open(&h->nic[i], m, c->nic[i]) != CTL_OK)
 			return (CTL_FAIL);

@@ -8,7 +8,6 @@
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -321,31 +320,12 @@ start_vm(const struct mon_config *c, int ready, int sock)
 	return (status);
 }
 
-/*
- * Close what the starter had open, but a and b: its lock, or its end of a pipe,
- * would be held for as long as the VM runs. Linux before 5.9 cannot.
- */
-static void
-close_others(int a, int b)
-{
-	unsigned int low = (unsigned int)(a < b ? a : b);
-	unsigned int high = (unsigned int)(a < b ? b : a);
-
-	if (low > STDERR_FILENO + 1)
-		syscall(SYS_close_range, STDERR_FILENO + 1, low - 1, 0);
-	if (low + 1 < high)
-		syscall(SYS_close_range, low + 1, high - 1, 0);
-	syscall(SYS_close_range, high + 1, ~0U, 0);
-}
-
 /* After fork(). `terminal': the process whose VM it is, with -c. */
 static void
 start_child(const struct mon_config *c, int ready, int sock, pid_t terminal)
 {
-	int null;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	close_others(ready, c->console ? sock : ready);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	setsid();
 	dup2(null, STDIN_FILENO);
 	if (c->console) {

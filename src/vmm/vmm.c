@@ -741,7 +741,7 @@ vmm_attach(void)
 			break;
 	}
 	if (error != 0) {
-		vmm_log("not attached: %s", why);
+		host_log(false, "vmm0: not attached: %s", why);
 		return (error);
 	}
 	error = vendors[i]->attach();

@@ -30,7 +30,7 @@ static int	script_sync(int);
 
 static struct mon mon;
 static struct disk d;
-static char path[] = "/tmp/check_disk.XXXXXX";
+static char path[32];			/* of a file without a name */
 static uint8_t file[SIZE], buf[SIZE];
 
 /* What the system answers, call by call; then ALL. */
@@ -117,10 +117,9 @@ setup(void)
 	pthread_mutex_init(&mon.lock, NULL);
 	for (i = 0; i < SIZE; i++)
 		file[i] = (uint8_t)(i * 7 + i / 256);
-	fd = mkstemp(path);
-	ck_assert_int_ge(fd, 0);
+	fd = memfd_create("disk", 0);
 	ck_assert_int_eq(write(fd, file, SIZE), SIZE);
-	close(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	answers(ALL, ALL, ALL);
 	syncs = 0;
 	ck_assert_int_eq(disk_open(&d, &mon, path), CTL_OK);
@@ -179,38 +178,29 @@ ck_file(void)
 	ck_assert_int_eq(memcmp(now, file, SIZE), 0);
 }
 
-static void
-forget(void)
+/* At once; some of it, a signal, none yet: it goes on where it was. */
+START_TEST(moves)
 {
-	unlink(path);
-}
+	static const struct {
+		int		a, b, c;
+		unsigned int	steps;
+		uint64_t	to;
+	} t[] = {
+		{ ALL, ALL, ALL, 1, 1024 },
+		{ 100, FAILS(EINTR), 300, 4, 1024 },
+		{ 1, FAILS(EINTR), 510, 4, 3584 },
+	};
 
-START_TEST(whole)
-{
+	answers(t[_i].a, t[_i].b, t[_i].c);
 	ck_assert_int_eq(do_read(512, 1024), 0);
 	ck_assert_int_eq(memcmp(buf, file + 512, 1024), 0);
 	ck_assert_uint_eq(buf[1024], 0);
-	ck_assert_int_eq(do_write(1024, 512), 0);
-	memset(file + 1024, 0x5a, 512);
+	ck_assert_uint_eq(step, t[_i].steps);
+	answers(t[_i].a, t[_i].b, t[_i].c);
+	ck_assert_int_eq(do_write(t[_i].to, 512), 0);
+	memset(file + t[_i].to, 0x5a, 512);
 	ck_file();
-	ck_assert_uint_eq(step, 2);
-	forget();
-}
-END_TEST
-
-/* Some of it, a signal, none yet: it goes on where it was. */
-START_TEST(pieces)
-{
-	answers(100, FAILS(EINTR), 300);
-	ck_assert_int_eq(do_read(512, 1024), 0);
-	ck_assert_int_eq(memcmp(buf, file + 512, 1024), 0);
-	ck_assert_uint_eq(step, 4);
-	answers(1, FAILS(EINTR), 510);
-	ck_assert_int_eq(do_write(3584, 512), 0);
-	memset(file + 3584, 0x5a, 512);
-	ck_file();
-	ck_assert_uint_eq(step, 4);
-	forget();
+	ck_assert_uint_eq(step, t[_i].steps);
 }
 END_TEST
 
@@ -230,7 +220,6 @@ START_TEST(fails)
 	ck_assert_uint_eq(step, 2);
 	memset(file + 512, 0x5a, 100);
 	ck_file();
-	forget();
 }
 END_TEST
 
@@ -240,7 +229,6 @@ START_TEST(cut)
 	ck_assert_int_eq(truncate(path, 1024), 0);
 	ck_assert_int_eq(do_read(512, 1024), EIO);
 	ck_assert_int_eq(memcmp(buf, file + 512, 512), 0);
-	forget();
 }
 END_TEST
 
@@ -250,7 +238,6 @@ START_TEST(flush)
 	answers(FAILS(EIO), ALL, ALL);
 	ck_assert_int_eq(do_flush(), EIO);
 	ck_assert_uint_eq(syncs, 2);
-	forget();
 }
 END_TEST
 
@@ -274,7 +261,6 @@ START_TEST(at_the_end)
 	answers(FAILS(EROFS), ALL, ALL);
 	ck_assert_int_eq(disk_close(&d), CTL_OK);
 	ck_assert_uint_eq(syncs, 2);
-	forget();
 }
 END_TEST
 
@@ -288,7 +274,6 @@ START_TEST(in_use)
 	close(other.fd);
 	disk_close(&d);
 	ck_assert_int_eq(disk_open(&d, &mon, path), CTL_OK);
-	forget();
 }
 END_TEST
 
@@ -317,7 +302,6 @@ START_TEST(ram)
 	ck_assert_int_eq(disk_open(&d, &mon, "ram:3"), CTL_OK);
 	ck_assert_uint_eq(d.size, 3 << 20);
 	ck_assert_int_eq(disk_close(&d), CTL_OK);
-	forget();
 }
 END_TEST
 
@@ -350,7 +334,6 @@ START_TEST(file_of_any_size)
 	free(im.p);
 	im = (struct image){ NULL, 0 };
 	ck_assert_int_eq(file_whole("/no/such", SIZE_MAX, &im), ENOENT);
-	forget();
 }
 END_TEST
 
@@ -359,8 +342,7 @@ main(void)
 {
 	TCase *tc = unit_case("disk", setup);
 
-	tcase_add_test(tc, whole);
-	tcase_add_test(tc, pieces);
+	tcase_add_loop_test(tc, moves, 0, 3);
 	tcase_add_loop_test(tc, fails, 0, 4);
 	tcase_add_test(tc, cut);
 	tcase_add_test(tc, flush);

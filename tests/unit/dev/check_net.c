@@ -16,6 +16,7 @@
 static struct mon mon;
 static struct nic nic;
 static char dir[] = "/tmp/check_net.XXXXXX";
+static char path[sizeof(dir) + sizeof(HELPER) + 1];
 
 void
 mon_kick(struct mon *m)
@@ -23,12 +24,27 @@ mon_kick(struct mon *m)
 	(void)m;
 }
 
+/* Once for all tests; also of one that fails nothing stays. */
+static void
+make_dir(void)
+{
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/%s", dir, HELPER);
+}
+
+static void
+remove_dir(void)
+{
+	unlink(path);
+	rmdir(dir);
+}
+
 static void
 setup(void)
 {
 	unit_start();
 	pthread_mutex_init(&mon.lock, NULL);
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	unlink(path);
 	ck_assert_int_eq(setenv("PATH", dir, 1), 0);
 }
 
@@ -36,25 +52,12 @@ setup(void)
 static void
 helper(const char *script)
 {
-	char path[sizeof(dir) + sizeof(HELPER) + 1];
-	FILE *f;
+	FILE *f = fopen(path, "w");
 
-	snprintf(path, sizeof(path), "%s/%s", dir, HELPER);
-	f = fopen(path, "w");
 	ck_assert_ptr_nonnull(f);
 	fprintf(f, "#!/bin/sh\nPATH=/bin:/usr/bin\n%s\n", script);
 	fclose(f);
 	ck_assert_int_eq(chmod(path, 0700), 0);
-}
-
-static void
-forget(void)
-{
-	char path[sizeof(dir) + sizeof(HELPER) + 1];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, HELPER);
-	unlink(path);
-	rmdir(dir);
 }
 
 START_TEST(none)
@@ -62,7 +65,6 @@ START_TEST(none)
 	ck_assert_int_eq(nic_open(&nic, &mon, "user"), CTL_FAIL);
 	ck_assert_ptr_nonnull(strstr(unit_told, "No such file or directory; it "
 	    "belongs beside vmctl"));
-	forget();
 }
 END_TEST
 
@@ -72,7 +74,6 @@ START_TEST(does_not_start)
 	ck_assert_int_eq(nic_open(&nic, &mon, "user"), CTL_FAIL);
 	ck_assert_str_eq(unit_told, "-n user: vmctl-slirp does not start; "
 	    "install libslirp0");
-	forget();
 }
 END_TEST
 
@@ -87,7 +88,6 @@ START_TEST(does_not_end)
 	nic_close(&nic);
 	ck_assert_int_lt(time(NULL) - before, 10);
 	ck_assert_int_eq(kill(nic.helper, 0), -1);
-	forget();
 }
 END_TEST
 
@@ -116,7 +116,6 @@ START_TEST(ends)
 	}
 	ck_assert_int_eq(seen, early);
 	nic_close(&nic);
-	forget();
 }
 END_TEST
 
@@ -125,6 +124,7 @@ main(void)
 {
 	TCase *tc = unit_case("net", setup);
 
+	tcase_add_unchecked_fixture(tc, make_dir, remove_dir);
 	tcase_add_test(tc, none);
 	tcase_add_test(tc, does_not_start);
 	tcase_add_test(tc, does_not_end);
